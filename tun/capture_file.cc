@@ -1,0 +1,1 @@
+#include "tun/capture_file.h"

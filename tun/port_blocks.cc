@@ -1,0 +1,1 @@
+#include "tun/port_blocks.h"

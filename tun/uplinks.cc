@@ -1,0 +1,1 @@
+#include "tun/uplinks.h"
