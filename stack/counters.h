@@ -1,0 +1,65 @@
+// One counter per protocol event, each described in one line; names follow the kernel's MIB where
+// it has one. Tests assert them, `mptcptls status --json` shows them. Nothing is dropped uncounted.
+#ifndef MPTCPTLS_STACK_COUNTERS_H_
+#define MPTCPTLS_STACK_COUNTERS_H_
+
+#include <cstdint>
+
+namespace mptcptls {
+
+// X(name, description)
+#define MPTCPTLS_COUNTERS(X)                                                             \
+  X(packets_in, "IP packets taken in")                                                   \
+  X(packets_out, "IP packets sent")                                                      \
+  X(drop_malformed, "packets that no header parser accepted")                            \
+  X(drop_checksum, "packets with a wrong checksum")                                      \
+  X(drop_fragment, "IP fragments")                                                       \
+  X(drop_not_tcp, "packets of another protocol")                                         \
+  X(drop_no_connection, "segments for no connection and no listener (answered by RST)")  \
+  X(drop_limits, "SYNs ignored because a table or a backlog was full")                   \
+  X(drop_out_of_window, "segments outside the receive window (answered by ACK)")         \
+  X(drop_paws, "segments refused by timestamps (RFC 7323 5)")                            \
+  X(drop_memory, "payload dropped because a bounded queue was full")                     \
+  X(options_malformed, "options of kind 30 ignored as malformed")                        \
+  X(challenge_acks, "challenge ACKs sent (RFC 5961)")                                    \
+  X(challenge_acks_limited, "challenge ACKs withheld by the rate limit")                 \
+  X(segments_retransmitted, "segments sent again")                                       \
+  X(bytes_retransmitted, "payload bytes sent again on the same subflow")                 \
+  X(rto_fired, "retransmission timeouts")                                                \
+  X(fast_recoveries, "recoveries entered by SACK or duplicate ACKs")                     \
+  X(tlp_sent, "tail loss probes")                                                        \
+  X(zero_window_probes, "window probes sent")                                            \
+  X(resets_sent, "RST segments sent")                                                    \
+  X(resets_received, "RST segments accepted")                                            \
+  X(icmp_errors, "ICMP errors that matched a subflow")                                   \
+  X(icmp_ignored, "ICMP errors that matched nothing in flight")                          \
+  X(capable_tls_auth, "connections in TLS-auth mode")                                    \
+  X(capable_keys, "connections in RFC 8684 mode")                                        \
+  X(capable_tcp, "connections in plain TCP")                                             \
+  X(fallbacks, "connections that fell back to plain TCP after the handshake")            \
+  X(weaker_answers, "weaker answers from a destination known as tls-auth")               \
+  X(joins_sent, "MP_JOIN SYNs sent")                                                     \
+  X(joins_accepted, "subflows joined")                                                   \
+  X(joins_parked, "MP_JOIN SYNs parked until the key is there")                          \
+  X(joins_park_overflow, "MP_JOIN SYNs dropped because the parking bounds were reached") \
+  X(joins_refused_token, "MP_JOIN with an unknown token")                                \
+  X(joins_refused_hmac, "MP_JOIN with a wrong HMAC")                                     \
+  X(joins_refused_policy, "MP_JOIN refused by policy or limits")                         \
+  X(add_addr_received, "ADD_ADDR accepted")                                              \
+  X(add_addr_refused, "ADD_ADDR with a wrong HMAC or beyond the limits")                 \
+  X(fastclose_refused, "MP_FASTCLOSE with a wrong tag")                                  \
+  X(bytes_reinjected, "payload bytes sent again on another subflow")                     \
+  X(data_duplicate, "payload bytes received twice at the data level")                    \
+  X(mapping_errors, "payload without a mapping or with a contradicting one")             \
+  X(checksum_errors, "DSS checksum failures")                                            \
+  X(bugs, "states that cannot happen, each logged")
+
+struct Counters {
+#define MPTCPTLS_COUNTER_FIELD(name, description) uint64_t name = 0;
+  MPTCPTLS_COUNTERS(MPTCPTLS_COUNTER_FIELD)
+#undef MPTCPTLS_COUNTER_FIELD
+};
+
+}  // namespace mptcptls
+
+#endif  // MPTCPTLS_STACK_COUNTERS_H_

@@ -1,0 +1,134 @@
+// One connection as the program sees it: a byte stream each way, over one subflow (plain TCP, or
+// MPTCP before any join) or several. Made by Host::Connect() or by a listener; destroyed by Host
+// after OnClosed(). This header is what the engine's relay and the simulator use; how it works
+// inside is in connection_impl.h and its neighbours.
+//
+// Callbacks come from within Host::Input(), Host::Advance() and the calls below. The observer may
+// call any method from a callback.
+#ifndef MPTCPTLS_STACK_MPTCP_CONNECTION_H_
+#define MPTCPTLS_STACK_MPTCP_CONNECTION_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "stack/mptcp/crypto.h"
+#include "stack/tcp/subflow.h"
+#include "stack/types.h"
+
+namespace mptcptls {
+
+enum class Mode : uint8_t { kTlsAuth, kKeys, kTcp };           // the three outcomes, PROTOCOL.md 1
+enum class AuthPolicy : uint8_t { kAuto, kTls, kKeys, kTcp };  // PROTOCOL.md 1, "Policy"
+enum class KeyState : uint8_t { kNone, kPresent, kRefused };   // kRefused: TLS ended without a key
+
+// Why a connection ended, as errno values are made of it at the edge.
+enum class EndReason : uint8_t {
+  kNone,
+  kClean,        // both directions ended and were acknowledged
+  kReset,        // ECONNRESET
+  kRefused,      // ECONNREFUSED
+  kTimedOut,     // ETIMEDOUT
+  kUnreachable,  // EHOSTUNREACH
+  kAborted,      // by this side
+};
+
+struct SubflowStatus {
+  uint8_t local_id = 0, remote_id = 0;
+  FourTuple tuple;
+  bool joined = false;         // MP_JOIN (else MP_CAPABLE)
+  bool authenticated = false;  // its handshake proved the keys
+  bool backup = false;
+  bool stale = false;  // not answering; its data was reinjected
+  SubflowInfo tcp;
+};
+
+struct UnusedPath {
+  IpAddress local;
+  Endpoint remote;
+  std::string reason;  // "no key yet", "refused by the peer (reason 1)", "back-off, next try in 3.2
+                       // s", "no route", ...
+};
+
+struct ConnectionInfo {
+  uint64_t id = 0;
+  bool initiator = false;
+  Mode mode = Mode::kTcp;
+  KeyState key = KeyState::kNone;
+  std::string key_reason;  // why refused
+  Endpoint local, remote;  // of the first subflow
+  bool connected = false;
+  bool fallback = false;  // began as MPTCP, is plain TCP now
+  uint32_t local_token = 0, remote_token = 0;
+  uint64_t bytes_sent = 0, bytes_received = 0,
+           bytes_reinjected = 0;  // stream bytes accepted from and delivered to the program
+  EndReason end = EndReason::kNone;
+  std::vector<SubflowStatus>
+      subflows;  // alive ones first, then ended ones (bounded), in order of creation
+  std::vector<UnusedPath> unused_paths;
+};
+
+class Connection;
+
+class ConnectionObserver {
+ public:
+  virtual ~ConnectionObserver() = default;
+  virtual void OnConnected(Connection& connection,
+                           Time now) = 0;  // initiator only; responders are accepted connected
+  // Stream bytes in order, straight from the packet. Returns how many were taken; the rest is kept
+  // and offered again by Connection::Read() when the observer can take more (it must ask, there is
+  // no second call for the same bytes).
+  virtual size_t OnData(Connection& connection, Time now, ByteSpan bytes) = 0;
+  // The peer ended its direction and every byte before it was taken.
+  virtual void OnPeerClosed(Connection& connection, Time now) = 0;
+  // There is room to write again after WriteRegions() came back empty.
+  virtual void OnWritable(Connection& connection, Time now) = 0;
+  // The connection is over; `end` tells how. For kClean both directions were done before. The last
+  // call; the Connection is destroyed when the current Host call returns. On anything but kClean
+  // bytes not yet taken are gone.
+  virtual void OnClosed(Connection& connection, Time now, EndReason end) = 0;
+};
+
+class Connection {
+ public:
+  virtual ~Connection() = default;
+
+  virtual uint64_t id() const = 0;
+  virtual Endpoint local() const = 0;
+  virtual Endpoint remote() const = 0;
+  virtual Mode mode() const = 0;
+
+  // ---- Sending: fill the regions (recv() straight into them), then commit. No copy beyond that
+  // one.
+  virtual size_t WriteRegions(std::array<std::span<uint8_t>, 2>*
+                                  regions) = 0;  // returns total room, 0: wait for OnWritable
+  virtual void Commit(Time now, size_t bytes,
+                      bool more_coming) = 0;  // more_coming: do not push a short segment yet
+  virtual size_t Write(Time now, ByteSpan bytes) = 0;  // copying convenience (tests, small things)
+  virtual void Shutdown(Time now) = 0;  // no more bytes: DATA_FIN / FIN after what was committed
+  // RST (MP_FASTCLOSE where it can be proven). OnClosed(kAborted) follows.
+  virtual void Abort(Time now) = 0;
+
+  // ---- Receiving what OnData() did not take
+  virtual ByteSpan Readable() const = 0;  // first contiguous piece
+  virtual void Consume(Time now,
+                       size_t bytes) = 0;  // opens the window; OnPeerClosed may come from here
+
+  // ---- Keys (PROTOCOL.md 3). Only the first call counts.
+  virtual void SetKeys(Time now, const ConnectionKeys& keys) = 0;
+  virtual void RefuseKeys(Time now, std::string reason) = 0;
+  virtual bool WantsKeys() const = 0;  // TLS-auth mode and neither of the two calls came yet
+
+  // The program is gone without a word (its descriptor closed cleanly): finish sending, then leave;
+  // the observer gets only OnClosed.
+  virtual void Orphan(Time now) = 0;
+
+  virtual ConnectionInfo Info(Time now) const = 0;
+};
+
+}  // namespace mptcptls
+
+#endif  // MPTCPTLS_STACK_MPTCP_CONNECTION_H_
