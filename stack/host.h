@@ -102,6 +102,7 @@ class Host {
   virtual void ForEachConnection(
       const std::function<void(Connection&)>& visit) = 0;  // in order of creation
   virtual size_t connection_count() const = 0;             // TIME_WAIT included
+  virtual size_t blocks_in_use() const = 0;  // of 64 KiB; 0 when no connection is left
   virtual bool PortInUse(uint16_t port) const = 0;
 
   virtual const Counters& counters() const = 0;
