@@ -29,6 +29,7 @@
 #include "stack/environment.h"
 #include "stack/timer.h"
 #include "stack/types.h"
+#include "stack/wire/icmp.h"
 #include "stack/wire/segment.h"
 
 namespace mptcptls {
