@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "stack/types.h"
 
@@ -21,14 +22,18 @@ class CaptureFile {
   CaptureFile& operator=(const CaptureFile&) = delete;
 
   // One IP packet in pieces, stamped with wall-clock nanoseconds since 1970. Partial checksums are
-  // completed in the copy (`tcp_offset` > 0), so that Wireshark does not complain. Returns false
-  // once writing failed (disk full, reader gone).
+  // completed in the copy (offset > 0), so that Wireshark does not complain. Returns false once
+  // writing failed (disk full, reader gone); nothing is written from then on. The process must
+  // ignore SIGPIPE when `fd` may be a pipe.
   bool Write(int64_t wall_ns, Direction direction, const iovec* pieces, int count,
              uint16_t tcp_offset_if_partial_checksum);
   uint64_t packets() const { return packets_; }
 
  private:
+  bool Flush();  // writes out buffer_
+
   int fd_;
+  std::vector<uint8_t> buffer_;  // the block being written; kept to allocate but once
   bool failed_ = false;
   uint64_t packets_ = 0;
 };

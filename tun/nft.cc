@@ -79,6 +79,14 @@ bool Nft::Run(const std::string& script, std::string* error) {
   return Query(script, &output, error);
 }
 
+bool Nft::ListRuleset(std::string* output, std::string* error) {
+  const unsigned flags = nft_ctx_output_get_flags(context_);
+  nft_ctx_output_set_flags(context_, flags | NFT_CTX_OUTPUT_TERSE | NFT_CTX_OUTPUT_STATELESS);
+  const bool ok = Query("list ruleset", output, error);
+  nft_ctx_output_set_flags(context_, flags);
+  return ok;
+}
+
 bool Nft::Query(const std::string& command, std::string* output, std::string* error) {
   const bool ok = nft_run_cmd_from_buffer(context_, command.c_str()) == 0;
   // Reading a buffer empties it for the next command.

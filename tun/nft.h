@@ -22,6 +22,9 @@ class Nft {
   // What `command` (list ...) prints.
   bool Query(const std::string& command, std::string* output, std::string* error);
 
+  // The whole ruleset as text, without the elements of named sets and without counters.
+  bool ListRuleset(std::string* output, std::string* error);
+
  private:
   explicit Nft(nft_ctx* context) : context_(context) {}
   nft_ctx* context_;

@@ -34,8 +34,12 @@ class PortBlocks {
   std::vector<PortRange> ranges_;
   std::vector<uint16_t> ports_;
   std::vector<int> guards_;
-  uint32_t next_candidate_ = 0;
+  std::vector<uint16_t> candidates_;  // in the order in which they are tried
+  size_t next_candidate_ = 0;
 };
+
+// The ranges that ascending ports form.
+std::vector<PortRange> ToRanges(const std::vector<uint16_t>& ascending_ports);
 
 }  // namespace mptcptls
 

@@ -118,8 +118,8 @@ std::vector<uint8_t> MakeSegment(const Segment& segment) {
                                              length, IPPROTO_TCP);
   }
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
-  packet[tcp_offset + 16] = static_cast<uint8_t>(sum >> 8);
-  packet[tcp_offset + 17] = static_cast<uint8_t>(sum);
+  packet[tcp_offset + 16] = static_cast<uint8_t>(sum);  // libtins sums little-endian words
+  packet[tcp_offset + 17] = static_cast<uint8_t>(sum >> 8);
   return packet;
 }
 
