@@ -34,9 +34,7 @@ class Node {
 class Network {
  public:
   Network(EventQueue* queue, Trace* trace) : queue_(queue), trace_(trace) {}
-  // `link` leads to the owner of `address`; it stays valid until Leave(address).
   void Join(const IpAddress& address, Link* link) { routes_[address] = link; }
-  void Leave(const IpAddress& address) { routes_.erase(address); }
   bool Reaches(const IpAddress& address) const { return routes_.contains(address); }
   void Forward(Packet packet);
 

@@ -1,0 +1,179 @@
+// Every way a connection ends: half closes, both at once, aborts that must never look like a clean
+// end, programs that vanish.
+#include "tests/sim/scenario_test.h"
+
+namespace mptcptls::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+LinkConfig Wire() { return {.delay = 10ms, .rate = 50'000'000, .queue_bytes = 250'000}; }
+
+Scenario Base(const std::string& name, uint64_t client_bytes, uint64_t server_bytes) {
+  Scenario s;
+  s.name = name;
+  s.paths = {{.up = Wire(), .down = {}}};
+  s.exchanges[0].client.send_bytes = client_bytes;
+  s.exchanges[0].server.send_bytes = server_bytes;
+  s.budget = 3s;
+  s.expect.mode = Mode::kTlsAuth;
+  return s;
+}
+
+// The same for MPTCP under TLS keys, for MPTCP with keys in clear, and for plain TCP.
+std::vector<Scenario> InAllModes(const std::vector<Scenario>& scenarios) {
+  std::vector<Scenario> all;
+  for (const Scenario& s : scenarios) {
+    all.push_back(s);
+    all.push_back(s);
+    all.back().name += "_keys";
+    all.back().connect = ConnectAs(AuthPolicy::kKeys, false);
+    if (s.expect.mode) all.back().expect.mode = Mode::kKeys;
+    all.push_back(s);
+    all.back().name += "_tcp";
+    all.back().connect = ConnectAs(AuthPolicy::kTcp, false);
+    if (s.expect.mode) all.back().expect.mode = Mode::kTcp;
+  }
+  return all;
+}
+
+std::vector<Scenario> OrderlyCatalogue() {
+  std::vector<Scenario> all;
+  Scenario client = Base("client_ends_first", 1000, 500'000);
+  client.exchanges[0].server.ending = Ending::kShutdownAfterPeer;
+  all.push_back(client);
+  Scenario server = Base("server_ends_first", 500'000, 1000);
+  server.exchanges[0].client.ending = Ending::kShutdownAfterPeer;
+  all.push_back(server);
+  // The other direction goes on for long after one has ended.
+  Scenario long_half = Base("half_closed_for_long", 100, 100'000);
+  long_half.exchanges[0].server.write_chunk = 1000;
+  long_half.exchanges[0].server.write_interval = 500ms;
+  long_half.budget = 60s;
+  all.push_back(long_half);
+  all.push_back(Base("both_end_at_once", 1000, 1000));
+  Scenario lossy = Base("ends_with_loss", 50'000, 50'000);
+  lossy.paths[0].up.loss = 0.1;
+  lossy.budget = 60s;
+  all.push_back(lossy);
+  Scenario reader = Base("end_waits_for_a_slow_reader", 200'000, 10);
+  reader.exchanges[0].server.read_chunk = 10'000;
+  reader.exchanges[0].server.read_interval = 50ms;
+  reader.exchanges[0].server.ending = Ending::kShutdownAfterPeer;
+  reader.budget = 5s;
+  all.push_back(reader);
+  return InAllModes(all);
+}
+
+void Expect(Scenario* s, std::optional<EndReason> client, std::optional<EndReason> server) {
+  s->expect.client_end = client;
+  s->expect.server_end = server;
+  s->expect.delivered = false;
+}
+
+std::vector<Scenario> AbortCatalogue() {
+  std::vector<Scenario> all;
+  Scenario client = Base("client_aborts_mid_transfer", 1000, 4 << 20);
+  client.exchanges[0].client.ending = Ending::kAbortAfterReceiving;
+  client.exchanges[0].client.abort_after = 1 << 20;
+  Expect(&client, EndReason::kAborted, EndReason::kReset);
+  all.push_back(client);
+  Scenario server = Base("server_aborts_mid_transfer", 1000, 4 << 20);
+  server.exchanges[0].server.ending = Ending::kAbortAfterSending;
+  server.exchanges[0].server.abort_after = 1 << 20;
+  Expect(&server, EndReason::kReset, EndReason::kAborted);
+  all.push_back(server);
+  // Everything was written: the reset must not be taken for the end, nor the end for complete.
+  Scenario last = Base("server_aborts_after_its_last_byte", 1000, 100'000);
+  last.exchanges[0].server.ending = Ending::kAbortAfterSending;
+  last.exchanges[0].server.abort_after = 103'000;
+  Expect(&last, EndReason::kReset, EndReason::kAborted);
+  all.push_back(last);
+  Scenario half = Base("reset_after_a_half_close", 1000, 4 << 20);
+  half.exchanges[0].server.ending = Ending::kAbortAfterPeer;
+  Expect(&half, EndReason::kReset, EndReason::kAborted);
+  all.push_back(half);
+  Scenario both = Base("both_abort_at_once", 4 << 20, 4 << 20);
+  for (ProgramPlan* p : {&both.exchanges[0].client, &both.exchanges[0].server}) {
+    p->ending = Ending::kAbortAfterReceiving;
+    p->abort_after = 1 << 20;
+  }
+  Expect(&both, EndReason::kAborted, EndReason::kAborted);
+  // Which one is quicker is the wire's affair; both may not be.
+  both.expect.client_end = both.expect.server_end = std::nullopt;
+  both.check = [](World& w, std::vector<std::string>* failures) {
+    const auto bad = [](EndReason e) { return e != EndReason::kAborted && e != EndReason::kReset; };
+    if (bad(w.pair(0).client->end()) || bad(w.pair(0).server->end())) {
+      failures->push_back("neither aborted nor reset");
+    }
+  };
+  all.push_back(both);
+  Scenario unread = Base("abort_with_unread_bytes", 4 << 20, 1000);
+  unread.exchanges[0].server.read_pause = 10s;
+  unread.exchanges[0].server.read_pause_at = 200ms;
+  unread.exchanges[0].client.ending = Ending::kAbortAfterSending;
+  unread.exchanges[0].client.abort_after = 1 << 20;
+  Expect(&unread, EndReason::kAborted, EndReason::kReset);
+  all.push_back(unread);
+  return InAllModes(all);
+}
+
+std::vector<Scenario> LostEndCatalogue() {
+  std::vector<Scenario> all;
+  // A reset is not repeated: the peer finds out from the answer to its next segment.
+  Scenario reset_lost = Base("reset_lost", 1000, 4 << 20);
+  reset_lost.exchanges[0].client.ending = Ending::kAbortAfterReceiving;
+  reset_lost.exchanges[0].client.abort_after = 1 << 20;
+  reset_lost.prepare = [](World& w) {
+    w.up(0).AddLossPattern(LoseNth([](const TcpView& p) { return p.has(kRst); }, {0}));
+  };
+  Expect(&reset_lost, EndReason::kAborted, EndReason::kReset);
+  all.push_back(reset_lost);
+  Scenario last_ack = Base("last_ack_lost", 1000, 1000);
+  last_ack.prepare = [](World& w) {
+    // After the server's FIN nothing of the client arrives for half a second.
+    auto seen = std::make_shared<bool>(false);
+    w.down(0).AddLossPattern([seen](const TcpView& p, uint64_t) {
+      *seen |= p.has(kFin);
+      return false;
+    });
+    w.up(0).AddLossPattern(
+        [seen, n = 0](const TcpView&, uint64_t) mutable { return *seen && n++ < 1; });
+  };
+  last_ack.budget = 10s;
+  all.push_back(last_ack);
+  Scenario orphan = Base("orphaned_close", 300'000, 0);
+  orphan.exchanges[0].client.ending = Ending::kOrphanWhenSent;
+  orphan.exchanges[0].server.ending = Ending::kShutdownAfterPeer;
+  orphan.expect.client_end = EndReason::kClean;
+  all.push_back(orphan);
+  // The program is gone while the peer still sends: it is told by a reset, not left to hang.
+  Scenario orphan_flood = Base("orphan_gets_data", 1000, 4 << 20);
+  orphan_flood.exchanges[0].client.ending = Ending::kOrphanWhenSent;
+  Expect(&orphan_flood, std::nullopt, EndReason::kReset);
+  all.push_back(orphan_flood);
+  // The peer of an orphan is gone too: the orphan leaves by itself.
+  Scenario orphan_alone = Base("orphan_left_alone", 3 << 20, 0);
+  orphan_alone.exchanges[0].client.ending = Ending::kOrphanWhenSent;
+  orphan_alone.events = {
+      {250ms, [](World& w) { w.client().uplink(0).set_black_hole(true); }},
+      {260ms, [](World& w) { w.pair(0).server->AbortNow(w.simulator().now()); }}};
+  Expect(&orphan_alone, std::nullopt, EndReason::kAborted);
+  orphan_alone.budget = 1500s;
+  all.push_back(orphan_alone);
+  Scenario lost = Base("peer_vanishes", 1000, 4 << 20);
+  lost.events = {{300ms, [](World& w) { w.client().uplink(0).set_black_hole(true); }}};
+  Expect(&lost, std::nullopt, EndReason::kTimedOut);
+  // The client only reads: nothing tells it. Its program gives up.
+  lost.events.push_back({1400s, [](World& w) { w.pair(0).client->AbortNow(w.simulator().now()); }});
+  lost.budget = 1500s;
+  all.push_back(lost);
+  return all;
+}
+
+SCENARIO_SUITE(Orderly, OrderlyCatalogue);
+SCENARIO_SUITE(Aborted, AbortCatalogue);
+SCENARIO_SUITE(LostEnd, LostEndCatalogue);
+
+}  // namespace
+}  // namespace mptcptls::sim
