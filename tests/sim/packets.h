@@ -29,7 +29,7 @@ inline Packet Build(const TcpSpec& spec) {
   tcp.window(spec.window);
   tcp.flags(spec.flags);
   for (const auto& [kind, data] : spec.options) {
-    tcp.add_option({static_cast<Tins::TCP::OptionTypes>(kind), data.begin(), data.end()});
+    tcp.add_option(Tins::TCP::option(kind, data.begin(), data.end()));
   }
   Packet packet;
   if (spec.source.find(':') != std::string::npos) {

@@ -18,7 +18,7 @@ Packet BuildPacket(const RawSegment& s) {
   tcp.window(s.window);
   tcp.flags(s.flags);
   for (const auto& [kind, data] : s.options) {
-    tcp.add_option({static_cast<Tins::TCP::OptionTypes>(kind), data.begin(), data.end()});
+    tcp.add_option(Tins::TCP::option(kind, data.begin(), data.end()));
   }
   const std::string source = s.tuple.local.address.ToString();
   const std::string destination = s.tuple.remote.address.ToString();
