@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts here; source it, do not run it.
 
 set -euo pipefail

@@ -126,7 +126,7 @@ std::string ControlLinkemu(const std::string& socket_path, const std::string& co
   if (n >= 0) n = recv(fd, answer, sizeof answer, 0);
   close(fd);
   if (n <= 0) fail("no answer from linkemu at");
-  const std::string text(answer, static_cast<size_t>(n));
+  std::string text(answer, static_cast<size_t>(n));
   if (text.starts_with("error: ")) throw std::runtime_error("linkemu: " + text.substr(7));
   return text;
 }

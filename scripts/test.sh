@@ -1,0 +1,76 @@
+#!/bin/bash
+# Installs what is missing, builds, and runs every test and the linters.
+#   scripts/test.sh           everything: linters, unit and simulation tests with AddressSanitizer and
+#                             UBSan, fuzzers' smoke runs, then all tests (unit, simulation, namespaces)
+#   scripts/test.sh --quick   unit and simulation tests only
+# Exit status 0 means that everything passed; no test is skipped.
+source "$(dirname "$0")/common.sh"
+
+# The ctest labels that need no root.
+PORTABLE='^(unit|sim)$'
+
+usage() { sed -n '2,6s/^# \{0,1\}//p' "$0"; }
+
+# portable_targets PRESET: the test binaries of the unit and simulation tests.
+portable_targets() {
+  ninja -C "$ROOT/build/$1" -t targets all | sed -nE 's/^((unit|sim)_[a-z_]+): phony$/\1/p'
+}
+
+run_ctest() {
+  local preset=$1
+  shift
+  ctest --test-dir "$ROOT/build/$preset" --output-on-failure -j "$JOBS" --timeout 300 "$@"
+}
+
+configure() {
+  [ -f "$ROOT/build/$1/build.ninja" ] || (cd "$ROOT" && cmake --preset "$1" >/dev/null)
+}
+
+quick() {
+  install_dependencies
+  configure dev
+  # shellcheck disable=SC2046
+  build_preset dev $(portable_targets dev)
+  run_ctest dev -L "$PORTABLE"
+}
+
+# step NAME COMMAND...: goes on after a failure, so that one run shows them all.
+failed=()
+step() {
+  local name=$1
+  shift
+  say "$name"
+  "$@" || failed+=("$name")
+}
+
+sanitized() {
+  configure asan
+  # shellcheck disable=SC2046
+  build_preset asan $(portable_targets asan) && run_ctest asan -L "$PORTABLE"
+}
+
+fuzz_smoke() {
+  build_preset fuzz && run_ctest fuzz -L '^fuzz$'
+}
+
+everything() {
+  require_lab
+  install_dependencies
+  build_preset release
+  step "linters" "$ROOT/scripts/lint.sh"
+  step "unit and simulation tests with sanitizers" sanitized
+  if [ -d "$ROOT/tests/fuzz" ]; then step "fuzzers" fuzz_smoke; fi
+  # Last, so that the output ends with ctest's own summary.
+  step "all tests" run_ctest release
+  [ ${#failed[@]} = 0 ] || fail "failed: ${failed[*]}" "look above for each"
+}
+
+case ${1:-} in
+  "") everything ;;
+  --quick) quick ;;
+  -h | --help) usage ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
+esac
