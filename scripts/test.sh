@@ -11,10 +11,7 @@ PORTABLE='^(unit|sim)$'
 
 usage() { sed -n '2,6s/^# \{0,1\}//p' "$0"; }
 
-# portable_targets PRESET: the test binaries of the unit and simulation tests.
-portable_targets() {
-  ninja -C "$ROOT/build/$1" -t targets all | sed -nE 's/^((unit|sim)_[a-z_]+): phony$/\1/p'
-}
+PORTABLE_TARGETS=(tests/unit/all tests/sim/all)
 
 run_ctest() {
   local preset=$1
@@ -22,15 +19,9 @@ run_ctest() {
   ctest --test-dir "$ROOT/build/$preset" --output-on-failure -j "$JOBS" --timeout 300 "$@"
 }
 
-configure() {
-  [ -f "$ROOT/build/$1/build.ninja" ] || (cd "$ROOT" && cmake --preset "$1" >/dev/null)
-}
-
 quick() {
   install_dependencies
-  configure dev
-  # shellcheck disable=SC2046
-  build_preset dev $(portable_targets dev)
+  build_preset dev "${PORTABLE_TARGETS[@]}"
   run_ctest dev -L "$PORTABLE"
 }
 
@@ -44,9 +35,7 @@ step() {
 }
 
 sanitized() {
-  configure asan
-  # shellcheck disable=SC2046
-  build_preset asan $(portable_targets asan) && run_ctest asan -L "$PORTABLE"
+  build_preset asan "${PORTABLE_TARGETS[@]}" && run_ctest asan -L "$PORTABLE"
 }
 
 fuzz_smoke() {

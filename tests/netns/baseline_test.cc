@@ -14,6 +14,11 @@ struct Case {
   const char* tls;
 };
 
+// Names the case in the test's name.
+void PrintTo(const Case& value, std::ostream* out) {
+  *out << (value.family == Family::kV4 ? "IPv4" : "IPv6") << " TLS " << value.tls;
+}
+
 class Baseline : public testing::TestWithParam<Case> {};
 std::string CaseName(const testing::TestParamInfo<Case>& info) {
   return std::string(info.param.family == Family::kV4 ? "v4" : "v6") + "_tls" + info.param.tls[0] +
