@@ -1,0 +1,176 @@
+// The state behind Subflow, and its parts by role: opening and closing (subflow_state.cc), arrival
+// of segments (subflow_input.cc), acknowledgements and loss recovery (subflow_ack.cc), sending
+// (subflow_output.cc). Names are those of RFC 9293 3.3.1.
+//
+// Timers: `retransmit_` runs while anything that we sent is unacknowledged (RFC 6298 5); `probe_`
+// before it, once per flight, for the tail (RFC 8985 7); `reorder_` when RACK waits for late
+// packets (RFC 8985 6); `delayed_ack_` while an acknowledgement is owed; `time_wait_` at the end.
+#ifndef MPTCPTLS_STACK_TCP_SUBFLOW_IMPL_H_
+#define MPTCPTLS_STACK_TCP_SUBFLOW_IMPL_H_
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "stack/tcp/cubic.h"
+#include "stack/tcp/out_of_order.h"
+#include "stack/tcp/rtt.h"
+#include "stack/tcp/sent_queue.h"
+#include "stack/tcp/subflow.h"
+
+namespace mptcptls {
+
+class Subflow::Impl {
+ public:
+  Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* owner, Environment* environment,
+       TimerQueue* timers, Counters* counters);
+
+  // ---- subflow_state.cc
+  void Connect(Time now);
+  void Accept(Time now, const Segment& syn);
+  void Close(Time now);
+  void Abort(Time now);
+  void Discard();
+  void OnIcmpError(Time now, const IcmpError& error);
+  void TakeSynOptions(const Segment& segment);
+  void Establish(Time now, const Segment& segment);
+  void EnterTimeWait(Time now);
+  void Finish(Time now, CloseReason reason, const TcpRst* reset);
+  void SetMtu(uint32_t mtu);
+
+  // ---- subflow_input.cc
+  void Input(Time now, const Segment& segment);
+  void InputSynSent(Time now, const Segment& segment);
+  void InputSynchronized(Time now, const Segment& segment);
+  bool PassesPaws(const Segment& segment) const;
+  bool Acceptable(const Segment& segment) const;
+  void AnswerUnacceptable(Time now, const Segment& segment);
+  void InputReset(Time now, const Segment& segment);
+  bool InputSynReceived(Time now, const Segment& segment);
+  bool AckIsPlausible(const Segment& segment) const;
+  bool Obey(Time now, Verdict verdict);  // true: go on
+  void InputPayload(Time now, const Segment& segment);
+  void DeliverOutOfOrder(Time now);
+  void InputFin(Time now, const Segment& segment);
+  void FlushAck(Time now);
+  uint64_t OffsetOf(Seq seq) const {
+    return rcv_offset_ + static_cast<uint64_t>(static_cast<int64_t>(
+                             static_cast<int32_t>(seq.value - rcv_nxt_.value)));
+  }
+
+  // ---- subflow_ack.cc
+  void ProcessAck(Time now, const Segment& segment);
+  uint32_t TakeSacks(Time now, const Segment& segment);
+  uint32_t TakeCumulative(Time now, Seq ack, uint32_t* payload_bytes);
+  void Delivered(Time now, const SentRange& range);
+  void UpdateWindow(const Segment& segment);
+  void DetectLosses(Time now);
+  void DetectWithoutSack(const Segment& segment, uint32_t acked);
+  bool MarkOverdue(Time now);
+  void AdvanceRecovery(Time now, uint32_t delivered, uint32_t lost_before);
+  void Reduce(Time now, uint32_t in_flight);
+  void FinAcked(Time now);
+  void WindowOpened(Time now);
+  void ProbeWindow(Time now);
+  void OnRetransmitTimer(Time now);
+  void OnProbeTimer(Time now);
+  void OnReorderTimer(Time now);
+  void ArmRetransmit(Time now);
+  void ArmProbe(Time now);
+
+  // ---- subflow_output.cc
+  size_t SendRoom(bool respect_window) const;
+  Mapping SendData(Time now, const Payload& payload, Mapping mapping, bool push);
+  size_t MaxSegment() const;
+  void SendSyn(Time now);
+  void SendAck(Time now);
+  void ChallengeAck(Time now);
+  void SendResetSegment(Time now);
+  void RetransmitLost(Time now);
+  void Retransmit(Time now, size_t index);
+  void TransmitRange(Time now, const SentRange& range);
+  void Transmit(Time now, SegmentHeaders* headers, const SegmentPlan& plan, const Payload& payload);
+  void AddSackBlocks(TcpOptions* options) const;
+  uint16_t TakeWindow(bool syn);
+  void WindowMayHaveOpened(Time now);
+  uint32_t TimestampClock(Time now) const {
+    return config_.timestamp_offset +
+           static_cast<uint32_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
+  }
+
+  bool synchronized() const { return state_ != TcpState::kClosed && state_ != TcpState::kSynSent; }
+  bool may_receive() const {
+    return state_ == TcpState::kEstablished || state_ == TcpState::kFinWait1 ||
+           state_ == TcpState::kFinWait2;
+  }
+  bool may_send() const {
+    return state_ == TcpState::kEstablished || state_ == TcpState::kCloseWait;
+  }
+
+  Subflow* self_;
+  SubflowConfig config_;
+  SubflowOwner* owner_;
+  Environment* environment_;
+  Counters* counters_;
+
+  TcpState state_ = TcpState::kClosed;
+  bool initiator_ = false, was_established_ = false, close_when_established_ = false;
+
+  // Options of the connection (RFC 7323, RFC 2018), fixed by the SYNs.
+  bool timestamps_ = true, sack_ = true, scaling_ = true;
+  uint8_t snd_scale_ = 0;
+  uint32_t peer_mss_ = 536;  // RFC 9293 3.7.1; 1220 over IPv6
+  uint32_t mtu_ = 0;         // what a packet to the peer may have
+  uint32_t mss_ = 536;       // payload bytes a packet surely takes, whatever options it has
+
+  // Send sequence space
+  Seq iss_, snd_una_, snd_nxt_, snd_wl1_, snd_wl2_;
+  uint32_t snd_wnd_ = 0, max_snd_wnd_ = 0;
+  bool fin_sent_ = false, fin_acked_ = false;
+  SentQueue sent_;
+
+  // Receive sequence space
+  Seq irs_, rcv_nxt_, rcv_adv_;
+  uint64_t rcv_offset_ = 0;                 // rcv_nxt_ - irs_, never wraps
+  uint32_t rcv_wnd_ = 0, max_rcv_wnd_ = 0;  // as last advertised; the largest so far
+  std::optional<uint64_t> fin_offset_;      // of a FIN that came ahead of its time
+  OutOfOrder early_;
+  uint32_t ts_recent_ = 0;
+  Seq last_ack_sent_;
+  bool ack_now_ = false;
+  uint32_t unacked_bytes_ = 0;  // received since the last acknowledgement
+  int quick_acks_ = 16;         // acknowledged at once, so that the peer's slow start is quick
+
+  // Congestion and recovery
+  Cubic cubic_;
+  RttEstimator rtt_;
+  bool in_recovery_ = false, in_loss_ = false;  // after SACKs; after a timeout
+  Seq recovery_point_;
+  uint32_t prr_delivered_ = 0, prr_out_ = 0, recover_fs_ = 0;  // RFC 6937
+  Time reduced_at_{};                                          // when the window was last reduced
+  bool lost_again_ = false;  // something sent since then, as a retransmission, is lost
+  Seq round_end_;            // of the round trip that HyStart++ measures
+  bool cwnd_limited_ = false;
+  int duplicate_acks_ = 0;
+  Time rack_time_{};  // RFC 8985 6.2
+  Seq rack_end_, fack_;
+  Duration rack_rtt_{0};
+  bool reordering_seen_ = false;
+  bool probe_outstanding_ = false;
+  int backoff_ = 0, consecutive_timeouts_ = 0, unanswered_timeouts_ = 0;
+  int syn_transmissions_ = 0;
+  Time syn_sent_at_{};
+
+  Time last_sent_{}, last_received_{};
+  Time challenge_window_{};
+  int challenges_left_ = 0;
+  uint16_t ip_id_ = 0;
+  SubflowInfo info_;
+
+  Timer retransmit_, probe_, reorder_, delayed_ack_, time_wait_;
+};
+
+}  // namespace mptcptls
+
+#endif  // MPTCPTLS_STACK_TCP_SUBFLOW_IMPL_H_

@@ -1,0 +1,252 @@
+// Everything that leaves: one function builds all segments. A segment may be a whole 64 KiB; the
+// device cuts it (ARCHITECTURE.md 9).
+#include "stack/tcp/subflow_impl.h"
+
+namespace mptcptls {
+namespace {
+
+constexpr size_t kLargestPacket = 65521;  // FACTS.md: one byte more is lost silently
+constexpr int kChallengesPerSecond = 10;  // RFC 5961 7, per subflow
+constexpr size_t kSackReserve = 12;       // one block, padded
+
+}  // namespace
+
+size_t Subflow::Impl::MaxSegment() const {
+  if (!config_.segmentation) return mss_;
+  return std::min(config_.max_segment_bytes, kLargestPacket - kMaxHeaders);
+}
+
+size_t Subflow::Impl::SendRoom(bool respect_window) const {
+  if (!may_send() || fin_sent_ || sent_.lost() > 0) return 0;
+  const uint32_t pipe = sent_.in_flight();
+  const uint32_t congestion = cubic_.cwnd() > pipe ? cubic_.cwnd() - pipe : 0;
+  if (!respect_window) return congestion;
+  const Seq edge = snd_una_ + snd_wnd_;
+  const uint32_t window = edge > snd_nxt_ ? edge - snd_nxt_ : 0;
+  const uint32_t room = std::min(congestion, window);
+  if (room >= mss_) return room - room % mss_;
+  // RFC 9293 3.8.6.2.1: no dribbling. A short segment is sent when nothing is on its way, or when
+  // it is a good part of the largest window that this peer ever offered.
+  if (snd_una_ == snd_nxt_ || (window < mss_ && room >= max_snd_wnd_ / 2)) return room;
+  return 0;
+}
+
+Mapping Subflow::Impl::SendData(Time now, const Payload& payload, Mapping mapping, bool push) {
+  // RFC 5681 4.1: after an idle time nothing is known of the path.
+  if (sent_.empty() && rtt_.valid() && now - last_sent_ > rtt_.Rto()) cubic_.OnIdle();
+  mapping.ssn = snd_nxt_ - iss_;
+  if (snd_wnd_ == 0) ++counters_->zero_window_probes;
+  SentRange range;
+  range.begin = snd_nxt_;
+  range.payload = payload;
+  range.push = push;
+  range.mapping = mapping;
+  range.sent_at = now;
+  snd_nxt_ = range.end();
+  info_.bytes_sent += payload.size();
+  sent_.Push(range);
+  if (in_recovery_) prr_out_ += range.length();
+  // RFC 9438 5.8: a window that is not used up must not grow.
+  const uint32_t pipe = sent_.in_flight();
+  const uint32_t used = cubic_.in_slow_start() ? 2 * pipe : pipe + 2 * mss_;
+  cwnd_limited_ = used >= cubic_.cwnd();
+  const bool first = !retransmit_.armed();
+  TransmitRange(now, range);
+  if (first) ArmRetransmit(now);
+  ArmProbe(now);
+  return mapping;
+}
+
+// A SYN or SYN/ACK, again where it was sent before.
+void Subflow::Impl::SendSyn(Time now) {
+  const bool answer = state_ == TcpState::kSynReceived;
+  SegmentHeaders headers;
+  headers.syn = true;
+  headers.has_ack = answer;
+  headers.seq = iss_;
+  TcpOptions& o = headers.options;
+  const auto ip = static_cast<uint32_t>(IpHeaderSize(config_.tuple.local.address.family));
+  o.mss = static_cast<uint16_t>(std::min<uint32_t>(config_.mtu - ip - 20, 65535));
+  o.sack_permitted = !answer || sack_;
+  if (!answer || scaling_) o.window_scale = config_.window_scale;
+  SegmentPlan plan;
+  plan.kind = answer ? SegmentPlan::Kind::kSynAck : SegmentPlan::Kind::kSyn;
+  plan.transmission = ++syn_transmissions_;
+  if (syn_transmissions_ == 1) syn_sent_at_ = now;
+  Transmit(now, &headers, plan, {});
+  ArmRetransmit(now);
+}
+
+void Subflow::Impl::SendAck(Time now) {
+  if (state_ == TcpState::kClosed) return;
+  SegmentHeaders headers;
+  headers.seq = snd_nxt_;
+  headers.has_ack = true;
+  Transmit(now, &headers, {}, {});
+}
+
+// RFC 5961 7
+void Subflow::Impl::ChallengeAck(Time now) {
+  if (now - challenge_window_ >= std::chrono::seconds(1)) {
+    challenge_window_ = now;
+    challenges_left_ = kChallengesPerSecond;
+  }
+  if (challenges_left_ == 0) {
+    ++counters_->challenge_acks_limited;
+    return;
+  }
+  --challenges_left_;
+  ++counters_->challenge_acks;
+  SendAck(now);
+}
+
+void Subflow::Impl::SendResetSegment(Time now) {
+  SegmentHeaders headers;
+  headers.seq = snd_nxt_;
+  headers.has_ack = true;
+  headers.rst = true;
+  SegmentPlan plan;
+  plan.kind = SegmentPlan::Kind::kReset;
+  ++counters_->resets_sent;
+  Transmit(now, &headers, plan, {});
+}
+
+// As much of what is lost as the congestion window takes.
+void Subflow::Impl::RetransmitLost(Time now) {
+  while (sent_.lost() > 0) {
+    const uint32_t pipe = sent_.in_flight();
+    // One segment always goes out after a timeout or as the fast retransmission.
+    if (pipe > 0 && pipe + mss_ > cubic_.cwnd()) return;
+    SentRange* lost = sent_.FirstLost();
+    const size_t room = std::max<size_t>(cubic_.cwnd() > pipe ? cubic_.cwnd() - pipe : 0, mss_);
+    const size_t size = std::min({room - room % mss_, MaxSegment(), size_t{lost->length()}});
+    const Seq begin = lost->begin;
+    if (size < lost->length()) sent_.SplitAt(begin + static_cast<uint32_t>(size));
+    Retransmit(now, sent_.SplitAt(begin));
+  }
+}
+
+void Subflow::Impl::Retransmit(Time now, size_t index) {
+  SentRange& range = sent_.ranges()[index];
+  sent_.SetFate(&range, SentRange::Fate::kInFlight);
+  ++range.transmissions;
+  range.sent_at = now;
+  if (in_recovery_) prr_out_ += range.length();
+  ++counters_->segments_retransmitted;
+  counters_->bytes_retransmitted += range.payload.size();
+  info_.bytes_retransmitted += range.payload.size();
+  // The oldest one goes out again: its time begins anew.
+  if (range.begin == snd_una_) ArmRetransmit(now);
+  const SentRange copy = range;  // the owner's callback may change the queue
+  TransmitRange(now, copy);
+}
+
+void Subflow::Impl::TransmitRange(Time now, const SentRange& range) {
+  SegmentHeaders headers;
+  headers.seq = range.begin;
+  headers.has_ack = true;
+  headers.psh = range.push;
+  headers.fin = range.fin;
+  SegmentPlan plan;
+  plan.kind = range.fin ? SegmentPlan::Kind::kFin : SegmentPlan::Kind::kData;
+  plan.transmission = range.transmissions;
+  plan.payload_size = range.payload.size();
+  plan.mapping = range.mapping;
+  Transmit(now, &headers, plan, range.payload);
+}
+
+void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPlan& base,
+                             const Payload& payload) {
+  SegmentPlan plan = base;
+  headers->tuple = config_.tuple;
+  if (headers->has_ack) headers->ack = rcv_nxt_;
+  TcpOptions& o = headers->options;
+  if (timestamps_)
+    o.timestamps = Timestamps{TimestampClock(now), headers->has_ack ? ts_recent_ : 0};
+  const bool holes = sack_ && !early_.empty() && !headers->syn;
+  const size_t used = EncodedSize(o);
+  const bool pure_ack = plan.kind == SegmentPlan::Kind::kAck;
+  plan.room = kMaxTcpOptions - used - (holes && pure_ack ? kSackReserve : 0);
+  owner_->FillOptions(*self_, plan, &o.mptcp);
+  if (EncodedSize(o) > kMaxTcpOptions) {
+    ++counters_->bugs;
+    o.mptcp = {};
+  }
+  if (holes) AddSackBlocks(&o);
+  headers->window = TakeWindow(headers->syn);
+
+  std::array<uint8_t, kMaxHeaders> buffer;
+  OutgoingPacket packet;
+  headers->ip_id = ip_id_;
+  if (!BuildHeaders(*headers, payload.size(), &buffer, &packet)) {
+    ++counters_->bugs;
+    return;
+  }
+  for (int i = 0; i < payload.pieces(); ++i) {
+    packet.payload[static_cast<size_t>(i)] = payload.piece(i);
+  }
+  packet.payload_pieces = payload.pieces();
+  const size_t unit = mtu_ - packet.headers.size();
+  const size_t pieces = payload.size() > unit ? (payload.size() + unit - 1) / unit : 1;
+  if (pieces > 1) packet.gso_size = static_cast<uint16_t>(unit);
+  ip_id_ = static_cast<uint16_t>(ip_id_ + pieces);
+  ++info_.segments_out;
+  ++counters_->packets_out;
+  last_sent_ = now;
+  if (headers->has_ack) {
+    last_ack_sent_ = rcv_nxt_;
+    unacked_bytes_ = 0;
+    ack_now_ = false;
+    delayed_ack_.Cancel();
+  }
+  environment_->Output(packet);
+}
+
+void Subflow::Impl::AddSackBlocks(TcpOptions* o) const {
+  std::array<OutOfOrder::Range, 4> blocks;
+  size_t count = early_.Blocks(blocks.size(), &blocks);
+  for (size_t i = 0; i < count; ++i) {
+    const auto at = [this](uint64_t offset) {
+      return rcv_nxt_ + static_cast<uint32_t>(offset - rcv_offset_);
+    };
+    o->sack[i] = {at(blocks[i].begin), at(blocks[i].end)};
+  }
+  o->sack_count = static_cast<uint8_t>(count);
+  while (o->sack_count > 0 && EncodedSize(*o) > kMaxTcpOptions) --o->sack_count;
+}
+
+// The window field, and the promise that it makes: no silly steps (RFC 9293 3.8.6.2.2). Rounding
+// may take back a few bytes of it (RFC 7323 2.4), which are accepted all the same.
+uint16_t Subflow::Impl::TakeWindow(bool syn) {
+  const uint64_t offered = owner_->ReceiveWindow(*self_);
+  const auto limit = static_cast<uint64_t>(65535) << (syn || !scaling_ ? 0 : config_.window_scale);
+  auto window = static_cast<uint32_t>(std::min(offered, limit));
+  const int scale = syn || !scaling_ ? 0 : config_.window_scale;
+  const uint32_t promised = rcv_adv_ > rcv_nxt_ ? rcv_adv_ - rcv_nxt_ : 0;
+  max_rcv_wnd_ = std::max(max_rcv_wnd_, window);
+  const uint32_t step = std::min(mss_, max_rcv_wnd_ / 2);
+  uint32_t field = window >> scale;
+  if (config_.windows_at_data_level) {
+    if (window < step) field = 0;
+  } else if (window < promised + step) {
+    field = promised >> scale;  // keep the edge where it is
+  }
+  field = std::min<uint32_t>(field, 65535);
+  rcv_wnd_ = field << scale;
+  const Seq edge = rcv_nxt_ + rcv_wnd_;
+  if (edge > rcv_adv_) rcv_adv_ = edge;
+  return static_cast<uint16_t>(field);
+}
+
+void Subflow::Impl::WindowMayHaveOpened(Time now) {
+  if (!synchronized() || state_ == TcpState::kSynReceived || fin_offset_) return;
+  const uint64_t window = owner_->ReceiveWindow(*self_);
+  const uint32_t left = rcv_adv_ > rcv_nxt_ ? rcv_adv_ - rcv_nxt_ : 0;
+  const uint64_t before = std::min(rcv_wnd_, left);
+  // Worth a segment of its own when the peer is running short of window and gains a good part.
+  if (before < window / 2 && window >= before + std::min<uint64_t>(2 * mss_, window / 2)) {
+    SendAck(now);
+  }
+}
+
+}  // namespace mptcptls

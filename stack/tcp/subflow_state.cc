@@ -1,0 +1,248 @@
+// Opening, closing and what ends a subflow (RFC 9293 3.5, 3.6, 3.10), and the public face.
+#include "stack/tcp/subflow_impl.h"
+
+namespace mptcptls {
+
+const char* TcpStateName(TcpState state) {
+  static constexpr const char* kNames[] = {
+      "UNCONN",     "SYN-SENT",   "SYN-RECV", "ESTAB",    "FIN-WAIT-1",
+      "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",  "LAST-ACK", "TIME-WAIT",
+  };
+  return kNames[static_cast<size_t>(state)];
+}
+
+Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* owner,
+                    Environment* environment, TimerQueue* timers, Counters* counters)
+    : self_(self),
+      config_(config),
+      owner_(owner),
+      environment_(environment),
+      counters_(counters),
+      iss_(config.iss),
+      snd_una_(config.iss),
+      snd_nxt_(config.iss),
+      retransmit_(timers, [this](Time now) { OnRetransmitTimer(now); }),
+      probe_(timers, [this](Time now) { OnProbeTimer(now); }),
+      reorder_(timers, [this](Time now) { OnReorderTimer(now); }),
+      delayed_ack_(timers, [this](Time now) { SendAck(now); }),
+      time_wait_(timers, [this](Time now) { Finish(now, CloseReason::kClosed, nullptr); }) {
+  peer_mss_ = config.tuple.local.address.family == Family::kV4 ? 536 : 1220;
+  ip_id_ = static_cast<uint16_t>(config.iss.value);
+  SetMtu(config.mtu);
+}
+
+void Subflow::Impl::SetMtu(uint32_t mtu) {
+  const auto ip = static_cast<uint32_t>(IpHeaderSize(config_.tuple.local.address.family));
+  mtu_ = std::min(mtu, peer_mss_ + ip + 20);
+  // Room for all the options there can be: a packet that may not be cut must always fit.
+  const uint32_t headers = ip + 20 + static_cast<uint32_t>(kMaxTcpOptions);
+  mss_ = mtu_ > headers + 64 ? mtu_ - headers : 64;
+  if (cubic_.cwnd() == 0 || !was_established_) {
+    cubic_.Init(mss_);
+  } else {
+    cubic_.set_mss(mss_);
+  }
+}
+
+void Subflow::Impl::Connect(Time now) {
+  initiator_ = true;
+  state_ = TcpState::kSynSent;
+  snd_nxt_ = iss_ + 1;
+  SendSyn(now);
+}
+
+void Subflow::Impl::TakeSynOptions(const Segment& segment) {
+  const TcpOptions& o = segment.options;
+  irs_ = segment.seq;
+  rcv_nxt_ = irs_ + 1;
+  rcv_offset_ = 1;
+  rcv_adv_ = rcv_nxt_;
+  last_ack_sent_ = rcv_nxt_;
+  if (o.mss) peer_mss_ = std::max<uint32_t>(*o.mss, 64);
+  timestamps_ = o.timestamps.has_value();
+  if (o.timestamps) ts_recent_ = o.timestamps->value;
+  sack_ = o.sack_permitted;
+  scaling_ = o.window_scale.has_value();
+  // RFC 7323 2.3: a larger shift is used as 14.
+  snd_scale_ = scaling_ ? std::min<uint8_t>(*o.window_scale, 14) : 0;
+  snd_wnd_ = max_snd_wnd_ = segment.window;  // never scaled in a SYN
+  snd_wl1_ = segment.seq;
+  snd_wl2_ = segment.has_ack ? segment.ack : iss_;
+  SetMtu(config_.mtu);
+}
+
+void Subflow::Impl::Accept(Time now, const Segment& syn) {
+  TakeSynOptions(syn);
+  state_ = TcpState::kSynReceived;
+  last_received_ = now;
+  snd_nxt_ = iss_ + 1;
+  SendSyn(now);
+}
+
+// The handshake is done: `segment` is the SYN/ACK (active) or the ACK of ours (passive).
+void Subflow::Impl::Establish(Time now, const Segment& segment) {
+  snd_una_ = iss_ + 1;
+  fack_ = rack_end_ = recovery_point_ = round_end_ = snd_una_;
+  snd_wl2_ = segment.ack;
+  if (syn_transmissions_ == 1) rtt_.Sample(now - syn_sent_at_);
+  retransmit_.Cancel();
+  backoff_ = consecutive_timeouts_ = unanswered_timeouts_ = 0;
+  state_ = TcpState::kEstablished;
+  was_established_ = true;
+  // RFC 5681 3.1: after a lost SYN the first window is one segment; a small concession is kept.
+  if (syn_transmissions_ > 1) cubic_.set_cwnd(2 * mss_);
+  owner_->OnEstablished(*self_, now);
+  if (state_ == TcpState::kEstablished && close_when_established_) Close(now);
+}
+
+void Subflow::Impl::Close(Time now) {
+  switch (state_) {
+    case TcpState::kSynSent:
+      return Finish(now, CloseReason::kAborted, nullptr);
+    case TcpState::kSynReceived:
+      close_when_established_ = true;
+      return;
+    case TcpState::kEstablished:
+      state_ = TcpState::kFinWait1;
+      break;
+    case TcpState::kCloseWait:
+      state_ = TcpState::kLastAck;
+      break;
+    default:
+      return;
+  }
+  SentRange fin;
+  fin.begin = snd_nxt_;
+  fin.fin = true;
+  fin.sent_at = now;
+  snd_nxt_ = snd_nxt_ + 1;
+  fin_sent_ = true;
+  sent_.Push(fin);
+  TransmitRange(now, fin);
+  if (!retransmit_.armed()) ArmRetransmit(now);
+  ArmProbe(now);
+}
+
+void Subflow::Impl::Abort(Time now) {
+  if (state_ == TcpState::kClosed) return;
+  if (state_ != TcpState::kSynSent && state_ != TcpState::kTimeWait) SendResetSegment(now);
+  Finish(now, CloseReason::kAborted, nullptr);
+}
+
+void Subflow::Impl::Discard() {
+  state_ = TcpState::kClosed;
+  for (Timer* t : {&retransmit_, &probe_, &reorder_, &delayed_ack_, &time_wait_}) t->Cancel();
+  sent_.clear();
+  early_.clear();
+}
+
+void Subflow::Impl::EnterTimeWait(Time now) {
+  state_ = TcpState::kTimeWait;
+  retransmit_.Cancel();
+  probe_.Cancel();
+  reorder_.Cancel();
+  time_wait_.Set(now + config_.time_wait);
+}
+
+void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
+  if (state_ == TcpState::kClosed) return;
+  // What is unacknowledged stays readable in OnClosed(): the owner sends it again elsewhere.
+  state_ = TcpState::kClosed;
+  for (Timer* t : {&retransmit_, &probe_, &reorder_, &delayed_ack_, &time_wait_}) t->Cancel();
+  early_.clear();
+  owner_->OnClosed(*self_, now, reason, reset);
+  sent_.clear();
+}
+
+// RFC 5927 4: only what quotes something in flight counts. Soft errors end nothing (RFC 5461 2).
+void Subflow::Impl::OnIcmpError(Time now, const IcmpError& error) {
+  if (state_ == TcpState::kClosed || error.seq < snd_una_ || error.seq >= snd_nxt_) {
+    ++counters_->icmp_ignored;
+    return;
+  }
+  ++counters_->icmp_errors;
+  if (error.kind == IcmpError::Kind::kHard && state_ == TcpState::kSynSent) {
+    return Finish(now, CloseReason::kUnreachable, nullptr);
+  }
+  if (error.kind != IcmpError::Kind::kPacketTooBig) return;
+  // RFC 1191 5, RFC 8201 4: never below what every path takes, and never larger than before.
+  const uint32_t floor = error.tuple.local.address.family == Family::kV4 ? 576 : 1280;
+  const uint32_t mtu = std::max(error.mtu == 0 ? floor : error.mtu, floor);
+  if (mtu >= mtu_ || !synchronized()) return;
+  config_.mtu = mtu;
+  SetMtu(mtu);
+  for (SentRange& range : sent_.ranges()) {
+    if (range.fate == SentRange::Fate::kInFlight) sent_.SetFate(&range, SentRange::Fate::kLost);
+  }
+  RetransmitLost(now);
+}
+
+// ---- The public face
+
+Subflow::Subflow(const SubflowConfig& config, SubflowOwner* owner, Environment* environment,
+                 TimerQueue* timers, Counters* counters)
+    : impl_(std::make_unique<Impl>(this, config, owner, environment, timers, counters)) {}
+Subflow::~Subflow() = default;
+
+void Subflow::Connect(Time now) { impl_->Connect(now); }
+void Subflow::Accept(Time now, const Segment& syn) { impl_->Accept(now, syn); }
+void Subflow::Input(Time now, const Segment& segment) { impl_->Input(now, segment); }
+void Subflow::OnIcmpError(Time now, const IcmpError& error) { impl_->OnIcmpError(now, error); }
+size_t Subflow::SendRoom(bool respect_window) const { return impl_->SendRoom(respect_window); }
+Mapping Subflow::SendData(Time now, const Payload& payload, Mapping mapping, bool push) {
+  return impl_->SendData(now, payload, mapping, push);
+}
+size_t Subflow::MaxSegment() const { return impl_->MaxSegment(); }
+uint32_t Subflow::next_ssn() const { return impl_->snd_nxt_ - impl_->iss_; }
+void Subflow::SendAck(Time now) {
+  if (impl_->synchronized() && impl_->state_ != TcpState::kSynReceived) impl_->SendAck(now);
+}
+void Subflow::Close(Time now) { impl_->Close(now); }
+void Subflow::Abort(Time now) { impl_->Abort(now); }
+void Subflow::Discard() { impl_->Discard(); }
+TcpState Subflow::state() const { return impl_->state_; }
+bool Subflow::MaySend() const { return impl_->may_send(); }
+bool Subflow::established() const {
+  return impl_->was_established_ && impl_->state_ != TcpState::kClosed;
+}
+const FourTuple& Subflow::tuple() const { return impl_->config_.tuple; }
+bool Subflow::fin_sent() const { return impl_->fin_sent_; }
+bool Subflow::everything_acked() const { return impl_->snd_una_ == impl_->snd_nxt_; }
+int Subflow::consecutive_timeouts() const { return impl_->consecutive_timeouts_; }
+Time Subflow::last_received() const { return impl_->last_received_; }
+Duration Subflow::srtt() const { return impl_->rtt_.srtt(); }
+bool Subflow::is_initiator() const { return impl_->initiator_; }
+void Subflow::WindowMayHaveOpened(Time now) { impl_->WindowMayHaveOpened(now); }
+
+SubflowInfo Subflow::Info() const {
+  SubflowInfo info = impl_->info_;
+  info.state = impl_->state_;
+  info.srtt = impl_->rtt_.srtt();
+  info.rttvar = impl_->rtt_.rttvar();
+  info.min_rtt = impl_->rtt_.min();
+  info.rto = impl_->rtt_.Rto();
+  info.cwnd = impl_->cubic_.cwnd();
+  info.ssthresh = impl_->cubic_.ssthresh();
+  info.in_flight = impl_->sent_.in_flight();
+  info.mss = impl_->mss_;
+  info.peer_window = impl_->snd_wnd_;
+  return info;
+}
+
+void Subflow::ForEachUnacked(
+    const std::function<void(const Mapping&, const Payload&)>& visit) const {
+  for (const SentRange& range : impl_->sent_.ranges()) {
+    if (range.payload.empty()) continue;
+    // The mapping of exactly these bytes.
+    Mapping mapping = range.mapping;
+    const uint32_t skipped = (range.begin - impl_->iss_) - mapping.ssn;
+    mapping.dsn += skipped;
+    mapping.ssn += skipped;
+    const bool last = skipped + range.payload.size() == mapping.length;
+    mapping.length = static_cast<uint16_t>(range.payload.size());
+    mapping.data_fin = mapping.data_fin && last;
+    visit(mapping, range.payload);
+  }
+}
+
+}  // namespace mptcptls
