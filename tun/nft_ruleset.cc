@@ -108,7 +108,8 @@ std::string FindInputDrop(const std::string& ruleset) {
       ++at;
       continue;
     }
-    const std::string family = words[at + 1], table = words[at + 2];
+    const std::string& family = words[at + 1];
+    const std::string& table = words[at + 2];
     at += 3;
     const Chains chains = ReadChains(TakeBlock(words, &at));
     if (family != "ip" && family != "ip6" && family != "inet") continue;

@@ -192,7 +192,7 @@ class NetlinkMonitor : public UplinkMonitor {
           snapshot->addresses.begin(), snapshot->addresses.end(), [&](const UplinkAddress& u) {
             return u.ifindex == route.ifindex && u.address.family == route.prefix.family;
           });
-      if (carried || route.ifindex == 0) snapshot->next_hops.push_back(std::move(route));
+      if (carried || route.ifindex == 0) snapshot->next_hops.push_back(route);
     }
     std::sort(snapshot->next_hops.begin(), snapshot->next_hops.end(), by_essence);
     std::sort(snapshot->local.begin(), snapshot->local.end());

@@ -24,7 +24,7 @@ Function Real(Function, const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 // REAL(SSL_new)(...) calls the function of that name in the next library.
-#define REAL(function) Real(&function, #function)
+#define REAL(function) Real(&(function), #function)
 
 char g_path[512];
 // The program's own callback on its contexts; the programs under test have one at most.

@@ -193,7 +193,7 @@ TEST_F(LinkTest, TheSameSeedDrawsTheSame) {
     EventQueue fresh;
     std::vector<Duration> times;
     Link link("l", config, &fresh, Rng(7), &trace_,
-              [&](Packet) { times.push_back(fresh.now().time_since_epoch()); });
+              [&](const Packet&) { times.push_back(fresh.now().time_since_epoch()); });
     for (int i = 0; i < 200; ++i) link.Send(Data(10));
     while (!fresh.empty()) fresh.RunNext();
     if (run == 0) {

@@ -114,7 +114,7 @@ TEST_P(PacketTest, MergeRefusesWhatGroRefuses) {
   TcpSpec b = a;
   b.seq += 100;
   b.ip_id += 1;
-  const auto merges = [&a](const TcpSpec& next, const TcpSpec& head) {
+  const auto merges = [](const TcpSpec& next, const TcpSpec& head) {
     Packet first = Build(head);
     return Merge(&first, Build(next));
   };

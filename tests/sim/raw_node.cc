@@ -2,8 +2,6 @@
 
 #include <tins/tins.h>
 
-#include <algorithm>
-
 namespace mptcptls::sim {
 namespace {
 
@@ -43,10 +41,8 @@ std::vector<uint8_t> JoinSynOption(uint8_t address_id, uint32_t token, uint32_t 
 }
 
 std::vector<uint8_t> JoinAckOption(std::span<const uint8_t> hmac) {
-  // Not insert() at the end of a list of two: g++ 12 -O2 sees an overflow there that is none.
-  std::vector<uint8_t> out(2 + hmac.size());
-  out[0] = 0x10;
-  std::copy(hmac.begin(), hmac.end(), out.begin() + 2);
+  std::vector<uint8_t> out = {0x10, 0};
+  out.insert(out.end(), hmac.begin(), hmac.end());
   return out;
 }
 
