@@ -20,11 +20,10 @@ void Subflow::Impl::ProcessAck(Time now, const Segment& segment) {
   const Seq una_before = snd_una_;
   UpdateWindow(segment);
   if (window_before == 0 && snd_wnd_ > 0 && ack == snd_una_) WindowOpened(now);
-  const uint32_t lost_before = sent_.lost();
-  uint32_t delivered = sack_ ? TakeSacks(now, segment) : 0;
-  uint32_t payload_bytes = 0;
+  // In order of sequence, or what this one segment tells would look like reordering.
+  uint32_t delivered = 0, payload_bytes = 0;
   if (ack > snd_una_) {
-    delivered += TakeCumulative(now, ack, &payload_bytes);
+    delivered = TakeCumulative(now, ack, &payload_bytes);
     backoff_ = consecutive_timeouts_ = unanswered_timeouts_ = 0;
     duplicate_acks_ = 0;
     probe_outstanding_ = false;
@@ -34,11 +33,12 @@ void Subflow::Impl::ProcessAck(Time now, const Segment& segment) {
   }
   const uint32_t acked = snd_una_ - una_before;
   if (sack_) {
-    if (delivered > 0) DetectLosses(now);
+    delivered += TakeSacks(now, segment);
+    if (delivered > 0) MarkOverdue(now);
   } else {
     DetectWithoutSack(segment, acked);
   }
-  AdvanceRecovery(now, delivered, lost_before);
+  AdvanceRecovery(now, delivered);
   if (acked > 0) {
     if (snd_una_ > round_end_) {  // RFC 9406 4.2: a round trip is over
       cubic_.OnRound();
@@ -98,10 +98,13 @@ void Subflow::Impl::Delivered(Time now, const SentRange& range) {
 // Returns the bytes that were SACKed for the first time.
 uint32_t Subflow::Impl::TakeSacks(Time now, const Segment& segment) {
   uint32_t fresh = 0;
-  for (uint8_t i = 0; i < segment.options.sack_count; ++i) {
-    const SackBlock& block = segment.options.sack[i];
-    const Seq floor = Max(snd_una_, segment.ack);
-    if (!(block.begin < block.end) || block.begin < floor || block.end > snd_nxt_) continue;
+  auto blocks = segment.options.sack;
+  const auto end = blocks.begin() + segment.options.sack_count;
+  std::sort(blocks.begin(), end,
+            [](const SackBlock& a, const SackBlock& b) { return a.begin < b.begin; });
+  for (auto block_at = blocks.begin(); block_at != end; ++block_at) {
+    const SackBlock& block = *block_at;
+    if (!(block.begin < block.end) || block.begin < snd_una_ || block.end > snd_nxt_) continue;
     size_t index = sent_.SplitAt(block.begin);
     const size_t stop = sent_.SplitAt(block.end);
     for (; index < stop; ++index) {
@@ -142,12 +145,11 @@ uint32_t Subflow::Impl::TakeCumulative(Time now, Seq ack, uint32_t* payload_byte
 }
 
 // RFC 8985 6.2 step 5: what was sent before something that was delivered, and has had its time.
-bool Subflow::Impl::MarkOverdue(Time now) {
+void Subflow::Impl::MarkOverdue(Time now) {
   Duration patience{0};
   const bool eager = !reordering_seen_ &&
                      (in_recovery_ || in_loss_ || sent_.sacked() >= kDuplicateThreshold * mss_);
   if (!eager) patience = std::min(rtt_.min() / 4, rtt_.srtt());
-  bool any = false;
   Time next = kNever;
   for (SentRange& range : sent_.ranges()) {
     if (range.fate != Fate::kInFlight) continue;
@@ -157,7 +159,7 @@ bool Subflow::Impl::MarkOverdue(Time now) {
     const Time deadline = range.sent_at + rack_rtt_ + patience;
     if (deadline <= now) {
       sent_.SetFate(&range, Fate::kLost);
-      any = true;
+      newly_lost_ = true;
       // RFC 5681 4.3: a lost retransmission is congestion anew.
       if (range.transmissions > 1 && range.sent_at > reduced_at_) lost_again_ = true;
     } else {
@@ -169,10 +171,7 @@ bool Subflow::Impl::MarkOverdue(Time now) {
   } else {
     reorder_.Set(next);
   }
-  return any;
 }
-
-void Subflow::Impl::DetectLosses(Time now) { MarkOverdue(now); }
 
 // RFC 6582: three duplicates mean that the first segment is lost; each partial acknowledgement in
 // recovery means the next one.
@@ -185,16 +184,18 @@ void Subflow::Impl::DetectWithoutSack(const Segment& segment, uint32_t acked) {
   if (!third && !partial) return;
   sent_.SplitAt(snd_una_ + mss_);
   SentRange& first = sent_.ranges().front();
-  if (first.fate == Fate::kInFlight) sent_.SetFate(&first, Fate::kLost);
+  if (first.fate != Fate::kInFlight) return;
+  sent_.SetFate(&first, Fate::kLost);
+  newly_lost_ = true;
 }
 
-void Subflow::Impl::AdvanceRecovery(Time now, uint32_t delivered, uint32_t lost_before) {
+void Subflow::Impl::AdvanceRecovery(Time now, uint32_t delivered) {
   if ((in_recovery_ || in_loss_) && snd_una_ >= recovery_point_) {
     if (in_recovery_) cubic_.set_cwnd(cubic_.ssthresh());
     in_recovery_ = in_loss_ = false;
     duplicate_acks_ = 0;
   }
-  if (!in_recovery_ && !in_loss_ && sent_.lost() > lost_before) {
+  if (!in_recovery_ && !in_loss_ && newly_lost_) {
     in_recovery_ = true;
     recovery_point_ = snd_nxt_;
     Reduce(now, sent_.in_flight() + sent_.lost() + delivered);
@@ -203,7 +204,7 @@ void Subflow::Impl::AdvanceRecovery(Time now, uint32_t delivered, uint32_t lost_
   } else if (in_recovery_ && lost_again_) {
     Reduce(now, sent_.in_flight() + delivered);
   }
-  lost_again_ = false;
+  newly_lost_ = lost_again_ = false;
   if (in_recovery_) {
     // RFC 6937 3; the peer without SACK: each duplicate tells of one segment delivered.
     const uint32_t progress = sack_ ? delivered : std::max(delivered, mss_);
@@ -278,9 +279,8 @@ void Subflow::Impl::OnProbeTimer(Time now) {
 }
 
 void Subflow::Impl::OnReorderTimer(Time now) {
-  const uint32_t lost_before = sent_.lost();
   MarkOverdue(now);
-  AdvanceRecovery(now, 0, lost_before);
+  AdvanceRecovery(now, 0);
   RetransmitLost(now);
 }
 

@@ -65,10 +65,9 @@ class Subflow::Impl {
   uint32_t TakeCumulative(Time now, Seq ack, uint32_t* payload_bytes);
   void Delivered(Time now, const SentRange& range);
   void UpdateWindow(const Segment& segment);
-  void DetectLosses(Time now);
   void DetectWithoutSack(const Segment& segment, uint32_t acked);
-  bool MarkOverdue(Time now);
-  void AdvanceRecovery(Time now, uint32_t delivered, uint32_t lost_before);
+  void MarkOverdue(Time now);
+  void AdvanceRecovery(Time now, uint32_t delivered);
   void Reduce(Time now, uint32_t in_flight);
   void FinAcked(Time now);
   void WindowOpened(Time now);
@@ -149,6 +148,7 @@ class Subflow::Impl {
   Seq recovery_point_;
   uint32_t prr_delivered_ = 0, prr_out_ = 0, recover_fs_ = 0;  // RFC 6937
   Time reduced_at_{};                                          // when the window was last reduced
+  bool newly_lost_ = false;  // found since recovery was last looked at
   bool lost_again_ = false;  // something sent since then, as a retransmission, is lost
   Seq round_end_;            // of the round trip that HyStart++ measures
   bool cwnd_limited_ = false;
