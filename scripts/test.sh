@@ -39,7 +39,7 @@ sanitized() {
 }
 
 fuzz_smoke() {
-  build_preset fuzz && run_ctest fuzz -L '^fuzz$'
+  build_preset fuzz tests/fuzz/all && run_ctest fuzz -L '^fuzz$'
 }
 
 everything() {
