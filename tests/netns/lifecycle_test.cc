@@ -62,10 +62,9 @@ TEST_F(Lifecycle, DownLeavesTheHostsAsTheyWere) {
 }
 
 TEST_F(Lifecycle, KilledInMidTransferItLeavesNothingAndTheNextProgramWorks) {
-  const auto client = lab_.client().Snapshot();
   nginx_.Start(Product::Environment());
   for (const int link : {1, 2}) lab_.Shape(link, 50);
-  const auto shaped = lab_.client().Snapshot();
+  const auto before = lab_.client().Snapshot();
   WriteRandomFile(nginx_.www() + "/large", 64 * kMiB);
   const auto curl = StartCurl(lab_.client(), Options("/large"));
   ASSERT_TRUE(Eventually([&] { return lab_.client().Counters("l1").rx_bytes > 2 * kMiB; }))
@@ -80,7 +79,7 @@ TEST_F(Lifecycle, KilledInMidTransferItLeavesNothingAndTheNextProgramWorks) {
   std::string difference;
   // The kernel takes down the TUN and the table after the process is gone.
   EXPECT_TRUE(Eventually([&] {
-    difference = Difference(shaped, lab_.client().Snapshot());
+    difference = Difference(before, lab_.client().Snapshot());
     return difference.empty();
   })) << difference;
   EXPECT_TRUE(Fetches());
@@ -147,6 +146,10 @@ TEST_F(Lifecycle, ListenerBehindAnInputFirewallStaysTheKernels) {
   EXPECT_EQ(RunCurl(lab_.client(), options).status, 0);
   capture.Stop();
   EXPECT_EQ(ModeOf(ReadTrace(capture.file())), "tcp");
+  // Status says why, with the remedy.
+  const auto status = Product::Status(lab_.server());
+  ASSERT_TRUE(status.has_value());
+  EXPECT_THAT(status->json, HasSubstr("listen_allow"));
 }
 
 TEST_F(Lifecycle, RunVerifiesThatTheLibraryIsLoaded) {
