@@ -54,7 +54,8 @@ struct ListenOptions {
   AuthPolicy auth = AuthPolicy::kAuto;
   bool tls_hooked = false;
   bool clear = false;
-  bool v6only = true;  // a wildcard IPv6 listener that is not v6only also takes IPv4
+  bool wildcard = false;  // set by Host: no address was given
+  bool v6only = true;     // a wildcard IPv6 listener that is not v6only also takes IPv4
 };
 
 class ListenerObserver {

@@ -180,8 +180,10 @@ class Subflow {
   size_t MaxSegment() const;  // payload bytes one SendData() takes
   uint32_t next_ssn() const;  // relative subflow sequence number the next payload byte will have
   void SendAck(Time now);     // a pure ACK at once, with whatever options the owner has to say
-  void Close(Time now);       // FIN after everything sent so far
-  void Abort(Time now);       // RST (options: FillOptions with kReset), then closed
+  // The same without timestamps: room for 12 bytes more (ADD_ADDR with an IPv6 address and port).
+  void SendBareAck(Time now);
+  void Close(Time now);  // FIN after everything sent so far
+  void Abort(Time now);  // RST (options: FillOptions with kReset), then closed
   // Closed without a word on the wire (owner is gone, host leaves).
   void Discard();
 

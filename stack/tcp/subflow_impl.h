@@ -138,6 +138,7 @@ class Subflow::Impl {
   uint32_t ts_recent_ = 0;
   Seq last_ack_sent_;
   bool ack_now_ = false;
+  bool bare_ = false;           // the ACK under way goes without timestamps
   uint32_t unacked_bytes_ = 0;  // received since the last acknowledgement
   int quick_acks_ = 16;         // acknowledged at once, so that the peer's slow start is quick
 

@@ -197,6 +197,11 @@ uint32_t Subflow::next_ssn() const { return impl_->snd_nxt_ - impl_->iss_; }
 void Subflow::SendAck(Time now) {
   if (impl_->synchronized() && impl_->state_ != TcpState::kSynReceived) impl_->SendAck(now);
 }
+void Subflow::SendBareAck(Time now) {
+  impl_->bare_ = true;
+  SendAck(now);
+  impl_->bare_ = false;
+}
 void Subflow::Close(Time now) { impl_->Close(now); }
 void Subflow::Abort(Time now) { impl_->Abort(now); }
 void Subflow::Discard() { impl_->Discard(); }

@@ -1,0 +1,233 @@
+#include <algorithm>
+
+#include "stack/host_impl.h"
+#include "stack/wire/bytes.h"
+
+namespace mptcptls {
+namespace {
+
+constexpr size_t kMaxParked = 1024, kMaxParkedPerSource = 4;  // PROTOCOL.md 3
+
+// One source: an IPv4 address or an IPv6 /64.
+IpAddress SourcePrefix(IpAddress address) {
+  if (address.family == Family::kV6) {
+    std::fill(address.bytes.begin() + 8, address.bytes.end(), uint8_t{0});
+  }
+  return address;
+}
+
+}  // namespace
+
+std::unique_ptr<Host> Host::Create(const HostConfig& config, Environment* environment) {
+  return std::make_unique<HostImpl>(config, environment);
+}
+
+HostImpl::HostImpl(const HostConfig& config, Environment* environment)
+    : config_(config),
+      environment_(environment),
+      blocks_(config.max_blocks),
+      cache_(config.cache_lifetime),
+      isns_(environment) {}
+
+HostImpl::~HostImpl() { connections_.clear(); }
+
+Time HostImpl::NextTimer() const { return maybe_finished_.empty() ? timers_.Next() : Time{}; }
+
+void HostImpl::Advance(Time now) {
+  Scope scope(this);
+  timers_.Advance(now);
+}
+
+void HostImpl::Reap() {
+  // Destroying a connection may end nothing else, but its observer's last call may have.
+  while (!maybe_finished_.empty()) {
+    std::vector<uint64_t> ids;
+    ids.swap(maybe_finished_);
+    for (const uint64_t id : ids) {
+      const auto it = connections_.find(id);
+      if (it == connections_.end()) continue;
+      it->second->Sweep();
+      if (!it->second->finished()) continue;
+      half_open_.erase(id);
+      connections_.erase(it);
+    }
+  }
+}
+
+void HostImpl::SetLocalAddresses(Time now, std::vector<LocalAddress> addresses) {
+  Scope scope(this);
+  if (addresses == addresses_) return;
+  addresses_ = std::move(addresses);
+  // A connection may end others from its callbacks, but is destroyed only at the end.
+  for (const auto& [id, connection] : connections_) connection->OnLocalAddresses(now);
+}
+
+const LocalAddress* HostImpl::FindLocal(const IpAddress& address) const {
+  const auto it = std::ranges::find(addresses_, address, &LocalAddress::address);
+  return it == addresses_.end() ? nullptr : &*it;
+}
+
+Connection* HostImpl::Connect(Time now, const Endpoint& remote, const ConnectOptions& options,
+                              ConnectionObserver* observer, EndReason* why) {
+  Scope scope(this);
+  *why = EndReason::kUnreachable;
+  if (connections_.size() >= config_.max_connections) return nullptr;
+  const auto source =
+      options.local_address ? options.local_address : environment_->PreferredSource(remote.address);
+  const LocalAddress* local = source ? FindLocal(*source) : nullptr;
+  if (local == nullptr) return nullptr;
+  const auto port = options.local_port != 0 ? std::optional(options.local_port)
+                                            : TakePort(local->address, remote);
+  if (!port) return nullptr;
+  const uint64_t id = ++last_id_;
+  auto owned = std::make_unique<ConnectionImpl>(this, id, true);
+  ConnectionImpl* connection = owned.get();
+  connections_[id] = std::move(owned);
+  const FourTuple tuple{{local->address, *port}, remote};
+  if (!connection->Connect(now, tuple, *local, options, observer)) {
+    connections_.erase(id);
+    return nullptr;
+  }
+  *why = EndReason::kNone;
+  return connection;
+}
+
+ListenerId HostImpl::Listen(const Endpoint& endpoint, const ListenOptions& options,
+                            ListenerObserver* observer) {
+  ListenOptions complete = options;
+  complete.wildcard = endpoint.address.IsUnspecified();
+  return listeners_.Add(endpoint, complete, observer);
+}
+
+void HostImpl::CloseListener(Time now, ListenerId id) {
+  Scope scope(this);
+  listeners_.Remove(id);
+  std::vector<uint64_t> orphans;
+  for (const auto& [connection, listener] : half_open_) {
+    if (listener == id) orphans.push_back(connection);
+  }
+  for (const uint64_t orphan : orphans) {
+    half_open_.erase(orphan);
+    connections_.at(orphan)->Abort(now);
+  }
+}
+
+bool HostImpl::Established(ConnectionImpl* connection, Time now) {
+  const auto it = half_open_.find(connection->id());
+  if (it == half_open_.end()) return false;
+  const Listener* listener = listeners_.Get(it->second);
+  half_open_.erase(it);
+  if (listener == nullptr) return false;
+  ConnectionObserver* observer = listener->observer->OnAccepted(*connection, now);
+  if (observer == nullptr) return false;
+  connection->SetObserver(observer);
+  return true;
+}
+
+void HostImpl::MayBeFinished(ConnectionImpl* connection) {
+  maybe_finished_.push_back(connection->id());
+}
+
+Connection* HostImpl::Find(uint64_t connection_id) {
+  const auto it = connections_.find(connection_id);
+  return it == connections_.end() ? nullptr : it->second.get();
+}
+
+void HostImpl::ForEachConnection(const std::function<void(Connection&)>& visit) {
+  Scope scope(this);
+  for (const auto& [id, connection] : connections_) visit(*connection);
+}
+
+// ---- Subflows and ports
+
+bool HostImpl::AddSubflow(const FourTuple& tuple, Subflow* subflow) {
+  if (!subflows_.emplace(tuple, subflow).second) return false;
+  ++port_uses_[tuple.local.port];
+  return true;
+}
+
+void HostImpl::RemoveSubflow(const FourTuple& tuple) {
+  if (subflows_.erase(tuple) == 0) return;
+  const auto uses = port_uses_.find(tuple.local.port);
+  if (--uses->second == 0) port_uses_.erase(uses);
+}
+
+bool HostImpl::PortInUse(uint16_t port) const {
+  return port_uses_.contains(port) || listeners_.PortInUse(port);
+}
+
+std::optional<uint16_t> HostImpl::FreePort(const IpAddress& local, const Endpoint& remote,
+                                           std::span<const uint16_t> ports) {
+  if (ports.empty()) return std::nullopt;
+  // RFC 6056 3.3.1: begin anywhere.
+  std::array<uint8_t, 4> random;
+  environment_->Random(random);
+  const size_t start = LoadBig<uint32_t>(random.data()) % ports.size();
+  for (size_t i = 0; i < ports.size(); ++i) {
+    const uint16_t port = ports[(start + i) % ports.size()];
+    const bool taken = subflows_.contains(FourTuple{{local, port}, remote});
+    if (!taken && !listeners_.PortInUse(port)) return port;
+  }
+  return std::nullopt;
+}
+
+std::optional<uint16_t> HostImpl::TakePort(const IpAddress& local, const Endpoint& remote) {
+  const auto port = FreePort(local, remote, environment_->SourcePorts(false));
+  return port ? port : FreePort(local, remote, environment_->SourcePorts(true));
+}
+
+std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTuple& tuple) {
+  const auto mtu = environment_->RouteMtu(tuple.local.address, tuple.remote.address);
+  if (!mtu) return std::nullopt;
+  SubflowConfig config;
+  config.tuple = tuple;
+  config.mtu = *mtu;
+  config.iss = isns_.Isn(now, tuple);
+  config.timestamp_offset = isns_.TimestampOffset(tuple);
+  config.segmentation = config_.segmentation;
+  config.time_wait = config_.time_wait;
+  // The least scale that can tell of the whole buffer: a larger one only rounds more.
+  config.window_scale = 0;
+  while (config.window_scale < 14 &&
+         size_t{65535} << config.window_scale < config_.receive_buffer) {
+    ++config.window_scale;
+  }
+  return config;
+}
+
+// ---- Tokens and parking
+
+bool HostImpl::ClaimToken(uint32_t token, ConnectionImpl* connection) {
+  return token != 0 && by_token_.emplace(token, connection).second;
+}
+
+void HostImpl::ReleaseToken(uint32_t token) { by_token_.erase(token); }
+
+uint32_t HostImpl::RandomToken() {
+  std::array<uint8_t, 4> random;
+  environment_->Random(random);
+  const uint32_t token = LoadBig<uint32_t>(random.data());
+  const size_t bits = std::min<size_t>(config_.token_server_id_bits, 16);
+  if (bits == 0) return token;
+  // PROTOCOL.md 6: the server's id on top.
+  const uint32_t id = config_.token_server_id & ((1u << bits) - 1);
+  return id << (32 - bits) | token >> bits;
+}
+
+bool HostImpl::TakeParkingSlot(const IpAddress& source) {
+  if (parked_ >= kMaxParked) return false;
+  size_t& count = parked_by_source_[SourcePrefix(source)];
+  if (count >= kMaxParkedPerSource) return false;
+  ++count;
+  ++parked_;
+  return true;
+}
+
+void HostImpl::ReturnParkingSlot(const IpAddress& source) {
+  const auto it = parked_by_source_.find(SourcePrefix(source));
+  if (it == parked_by_source_.end()) return;
+  --parked_;
+  if (--it->second == 0) parked_by_source_.erase(it);
+}
+
+}  // namespace mptcptls

@@ -1,0 +1,125 @@
+// Where a packet goes: to a subflow by its 4-tuple, to a connection by MP_JOIN's token, to a
+// listener, or back as a RST.
+#include "stack/host_impl.h"
+#include "stack/wire/icmp.h"
+#include "stack/wire/ip.h"
+
+namespace mptcptls {
+namespace {
+
+constexpr uint8_t kIcmp = 1, kIcmp6 = 58;
+
+bool IsIcmp(ByteSpan packet) {
+  if (packet.size() >= 20 && packet[0] >> 4 == 4) return packet[9] == kIcmp;
+  return packet.size() >= 40 && packet[0] >> 4 == 6 && packet[6] == kIcmp6;
+}
+
+}  // namespace
+
+void HostImpl::Input(Time now, ByteSpan packet, bool partial_checksum) {
+  Scope scope(this);
+  ++counters_.packets_in;
+  if (IsIcmp(packet)) return InputIcmp(now, packet);
+  Segment segment;
+  if (!CountDrop(ParseSegment(packet, partial_checksum, &segment))) return;
+  counters_.options_malformed += segment.options.mptcp.malformed;
+  auto it = subflows_.find(segment.tuple);
+  if (it != subflows_.end() && segment.syn && !segment.has_ack && !segment.rst &&
+      it->second->state() == TcpState::kTimeWait) {
+    // RFC 9293 3.10.7.4: a SYN in TIME-WAIT opens anew; the old one leaves without a word.
+    it->second->Abort(now);
+    it = subflows_.find(segment.tuple);
+  }
+  if (it != subflows_.end()) return it->second->Input(now, segment);
+  InputUnknown(now, segment);
+}
+
+// True: no reason to drop it.
+bool HostImpl::CountDrop(DropReason reason) {
+  switch (reason) {
+    case DropReason::kNone:
+      return true;
+    case DropReason::kMalformed:
+      ++counters_.drop_malformed;
+      return false;
+    case DropReason::kBadChecksum:
+      ++counters_.drop_checksum;
+      return false;
+    case DropReason::kFragment:
+      ++counters_.drop_fragment;
+      return false;
+    case DropReason::kNotTcp:
+      ++counters_.drop_not_tcp;
+      return false;
+  }
+  return false;
+}
+
+void HostImpl::InputIcmp(Time now, ByteSpan packet) {
+  IcmpError error;
+  if (!ParseIcmpError(packet, &error)) {
+    ++counters_.drop_not_tcp;
+    return;
+  }
+  const auto it = subflows_.find(error.tuple);
+  if (it == subflows_.end()) {
+    ++counters_.icmp_ignored;
+    return;
+  }
+  it->second->OnIcmpError(now, error);
+}
+
+void HostImpl::InputUnknown(Time now, const Segment& segment) {
+  const LocalAddress* local = FindLocal(segment.tuple.local.address);
+  // An address that we do not have (any more) does not answer.
+  if (local == nullptr || segment.rst) {
+    ++counters_.drop_no_connection;
+    return;
+  }
+  if (!segment.syn || segment.has_ack) return Refuse(segment, std::nullopt);
+  // A copy: callbacks may change the addresses.
+  const LocalAddress address = *local;
+  if (segment.options.mptcp.join) return InputJoin(now, segment, address);
+  InputSyn(now, segment, address);
+}
+
+void HostImpl::InputSyn(Time now, const Segment& segment, const LocalAddress& local) {
+  const Listener* listener = listeners_.Next(segment.tuple.local);
+  if (listener == nullptr) return Refuse(segment, std::nullopt);
+  if (half_open_.size() >= config_.max_syn_queue ||
+      connections_.size() >= config_.max_connections || !listener->observer->CanAccept()) {
+    ++counters_.drop_limits;
+    return;
+  }
+  const uint64_t id = ++last_id_;
+  auto owned = std::make_unique<ConnectionImpl>(this, id, false);
+  ConnectionImpl* connection = owned.get();
+  connections_[id] = std::move(owned);
+  half_open_[id] = listener->id;
+  const ListenOptions options = listener->options;
+  connection->Accept(now, segment, local, options);
+}
+
+// PROTOCOL.md 4: by token, but only on the connection's own port or one that it announced.
+void HostImpl::InputJoin(Time now, const Segment& segment, const LocalAddress& local) {
+  const auto it = by_token_.find(segment.options.mptcp.join->token);
+  if (it == by_token_.end() || !it->second->PortIsOurs(segment.tuple.local.port)) {
+    ++counters_.joins_refused_token;
+    return Refuse(segment, TcpRst{false, TcpRst::kMptcpError});
+  }
+  ConnectionImpl* connection = it->second;
+  if (connection->OnJoinSyn(now, segment, local) == Verdict::kReset) {
+    Refuse(segment, connection->JoinRefusal());
+  }
+}
+
+void HostImpl::Refuse(const Segment& segment, std::optional<TcpRst> reason) {
+  ++counters_.drop_no_connection;
+  ++counters_.resets_sent;
+  ++counters_.packets_out;
+  TcpOptions options;
+  options.mptcp.tcp_rst = reason;
+  SendReset(environment_, segment, options);
+}
+
+}  // namespace mptcptls

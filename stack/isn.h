@@ -1,0 +1,33 @@
+// Initial sequence numbers and timestamp offsets (RFC 6528 3, RFC 7323 5.4): a keyed hash of the
+// connection's ends, plus a clock for the former.
+#ifndef MPTCPTLS_STACK_ISN_H_
+#define MPTCPTLS_STACK_ISN_H_
+
+#include <array>
+#include <cstdint>
+
+#include "stack/environment.h"
+#include "stack/types.h"
+#include "stack/wire/seq.h"
+
+namespace mptcptls {
+
+class IsnGenerator {
+ public:
+  explicit IsnGenerator(Environment* environment) { environment->Random(secret_); }
+  ~IsnGenerator();
+  IsnGenerator(const IsnGenerator&) = delete;
+  IsnGenerator& operator=(const IsnGenerator&) = delete;
+
+  Seq Isn(Time now, const FourTuple& tuple) const;
+  uint32_t TimestampOffset(const FourTuple& tuple) const;
+
+ private:
+  uint32_t Hash(uint8_t purpose, const FourTuple& tuple) const;
+
+  std::array<uint8_t, 32> secret_{};
+};
+
+}  // namespace mptcptls
+
+#endif  // MPTCPTLS_STACK_ISN_H_

@@ -1,0 +1,391 @@
+// Life and death of a connection, and what the program asks of it.
+#include "stack/mptcp/connection_impl.h"
+
+#include <algorithm>
+
+#include "stack/mptcp/capability_cache.h"
+
+namespace mptcptls {
+namespace {
+
+constexpr size_t kMaxEnded = 16;                        // statuses kept of subflows that ended
+constexpr Duration kLinger = std::chrono::seconds(60);  // for the peer's FIN, once all is said
+
+}  // namespace
+
+ConnectionImpl::ConnectionImpl(HostServices* services, uint64_t id, bool initiator)
+    : services_(services),
+      id_(id),
+      initiator_(initiator),
+      send_(services->blocks(), services->config().send_buffer),
+      unread_(services->blocks()),
+      path_timer_(services->timers(), [this](Time now) { OnPathTimer(now); }),
+      data_timer_(services->timers(), [this](Time now) { OnDataTimer(now); }),
+      fin_timer_(services->timers(), [this](Time now) { OnFinTimer(now); }),
+      push_timer_(services->timers(), [this](Time now) { Push(now); }) {}
+
+ConnectionImpl::~ConnectionImpl() {
+  if (token_claimed_) services_->ReleaseToken(local_token_);
+  for (const ParkedJoin& p : parked_) services_->ReturnParkingSlot(p.syn.tuple.remote.address);
+  for (const auto& path : paths_) {
+    if (!path->dead) services_->RemoveSubflow(path->tuple);
+  }
+}
+
+ConnectionImpl::Path* ConnectionImpl::Of(const Subflow& subflow) {
+  for (const auto& path : paths_) {
+    if (path->subflow.get() == &subflow) return path.get();
+  }
+  return nullptr;
+}
+
+const ConnectionImpl::Path* ConnectionImpl::Of(const Subflow& subflow) const {
+  return const_cast<ConnectionImpl*>(this)->Of(subflow);
+}
+
+bool ConnectionImpl::Connect(Time now, const FourTuple& tuple, const LocalAddress& local,
+                             const ConnectOptions& options, ConnectionObserver* observer) {
+  observer_ = observer;
+  first_ = tuple;
+  const auto config = services_->NewSubflowConfig(now, tuple);
+  if (!config) return false;
+  auth_ = options.auth;
+  offer_ = ChooseOffer(now, options);
+  if (offer_ != Offer::kNone) MakeSecrets();
+  auto path = std::make_unique<Path>();
+  path->tuple = tuple;
+  path->uplink = local.uplink;
+  path->initiator = true;
+  local_ids_[local.address] = 0;
+  SubflowConfig own = *config;
+  own.windows_at_data_level = offer_ != Offer::kNone;
+  path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
+                                            services_->timers(), services_->counters());
+  if (!services_->AddSubflow(tuple, path->subflow.get())) return false;
+  paths_.push_back(std::move(path));
+  remotes_.push_back({0, tuple.remote});
+  paths_.back()->subflow->Connect(now);
+  return true;
+}
+
+void ConnectionImpl::Accept(Time now, const Segment& syn, const LocalAddress& local,
+                            const ListenOptions& options) {
+  first_ = syn.tuple;
+  auth_ = options.auth;
+  wildcard_ = options.wildcard;
+  const auto config = services_->NewSubflowConfig(now, syn.tuple);
+  if (config && syn.options.mptcp.capable) ChooseAnswer(*syn.options.mptcp.capable, options);
+  auto path = std::make_unique<Path>();
+  path->tuple = syn.tuple;
+  path->uplink = local.uplink;
+  local_ids_[local.address] = 0;
+  SubflowConfig own = config.value_or(SubflowConfig{});
+  own.windows_at_data_level = offer_ != Offer::kNone;
+  path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
+                                            services_->timers(), services_->counters());
+  if (!config || !services_->AddSubflow(syn.tuple, path->subflow.get())) {
+    closed_ = true;
+    end_ = EndReason::kUnreachable;
+    services_->MayBeFinished(this);
+    return;
+  }
+  paths_.push_back(std::move(path));
+  paths_.back()->subflow->Accept(now, syn);
+}
+
+// ---- Writing
+
+size_t ConnectionImpl::WriteRegions(std::array<std::span<uint8_t>, 2>* regions) {
+  *regions = {};
+  if (closed_ || shutdown_) return 0;
+  const size_t room = send_.Regions(regions);
+  if (room == 0) write_blocked_ = true;
+  return room;
+}
+
+void ConnectionImpl::Commit(Time now, size_t bytes, bool more_coming) {
+  if (closed_ || shutdown_ || bytes == 0) return;
+  send_.Commit(bytes);
+  if (!connected_) return;
+  // A short segment waits for the instant's end; a full one leaves at once.
+  if (more_coming && send_.tail() - next_ < services_->config().send_buffer / 8 &&
+      send_.tail() - next_ < kBlockSize) {
+    if (!push_timer_.armed()) push_timer_.Set(now);
+    return;
+  }
+  Push(now);
+}
+
+size_t ConnectionImpl::Write(Time now, ByteSpan bytes) {
+  if (closed_ || shutdown_) return 0;
+  const size_t taken = send_.Append(bytes);
+  if (taken < bytes.size()) write_blocked_ = true;
+  if (connected_ && taken > 0) Push(now);
+  return taken;
+}
+
+void ConnectionImpl::Shutdown(Time now) {
+  if (closed_ || shutdown_) return;
+  shutdown_ = true;
+  if (connected_) Push(now);
+}
+
+void ConnectionImpl::Orphan(Time now) {
+  if (closed_ || orphaned_) return;
+  orphaned_ = true;
+  // RFC 2525 2.17: bytes that nobody will read are answered by a reset.
+  if (unread_.size() > 0) return Abort(now);
+  Shutdown(now);
+  if (LocalEndAcked()) linger_until_ = now + kLinger;
+  ArmPathTimer(now);
+}
+
+void ConnectionImpl::Abort(Time now) {
+  if (closed_) return;
+  aborting_ = true;
+  AbortSubflows(now);
+  Finish(now, EndReason::kAborted);
+}
+
+void ConnectionImpl::AbortSubflows(Time now) {
+  aborting_ = true;
+  for (size_t i = 0; i < paths_.size(); ++i) {
+    if (!paths_[i]->dead) paths_[i]->subflow->Abort(now);
+  }
+}
+
+// ---- Reading
+
+void ConnectionImpl::Consume(Time now, size_t bytes) {
+  if (closed_) return;
+  unread_.Consume(bytes);
+  for (size_t i = 0; i < paths_.size(); ++i) {
+    if (!paths_[i]->dead) paths_[i]->subflow->WindowMayHaveOpened(now);
+  }
+  DeliverPeerClosed(now);
+  MaybeFinish(now);
+}
+
+void ConnectionImpl::DeliverPeerClosed(Time now) {
+  if (closed_ || peer_closed_told_ || !peer_fin_reached_ || unread_.size() > 0) return;
+  peer_closed_told_ = true;
+  if (observer_ != nullptr && !orphaned_) observer_->OnPeerClosed(*this, now);
+}
+
+// ---- Keys
+
+bool ConnectionImpl::WantsKeys() const {
+  return !closed_ && connected_ && mode_ == Mode::kTlsAuth && key_ == KeyState::kNone;
+}
+
+void ConnectionImpl::SetKeys(Time now, const ConnectionKeys& keys) {
+  if (!WantsKeys()) return;
+  keys_ = keys;
+  key_ = KeyState::kPresent;
+  while (!held_.empty()) {
+    const AddAddr option = held_.front();
+    held_.pop_front();
+    TakeAddAddr(now, option);
+  }
+  ServeParked(now);
+  ManagePaths(now);
+}
+
+void ConnectionImpl::RefuseKeys(Time now, std::string reason) {
+  if (!WantsKeys()) return;
+  key_ = KeyState::kRefused;
+  key_reason_ = std::move(reason);
+  held_.clear();
+  // Their senders try again, and are refused then.
+  DropParked(now, true);
+}
+
+// ---- The end
+
+bool ConnectionImpl::LocalEndAcked() const {
+  if (mptcp()) return fin_acked_;
+  if (paths_.empty()) return false;
+  const Subflow& only = *paths_.front()->subflow;
+  return only.fin_sent() && only.everything_acked();
+}
+
+// Both directions ended, ours acknowledged and the peer's told to the program.
+void ConnectionImpl::MaybeFinish(Time now) {
+  if (closed_ || !connected_) return;
+  if (orphaned_ && LocalEndAcked() && linger_until_ == kNever) {
+    linger_until_ = now + kLinger;
+    ArmPathTimer(now);
+  }
+  if (!LocalEndAcked() || !peer_fin_reached_ || !(peer_closed_told_ || orphaned_)) return;
+  CloseSubflows(now);
+  Finish(now, EndReason::kClean);
+}
+
+void ConnectionImpl::CloseSubflows(Time now) {
+  if (closing_subflows_) return;
+  closing_subflows_ = true;
+  linger_until_ = now + kLinger;
+  for (size_t i = 0; i < paths_.size(); ++i) {
+    Path& path = *paths_[i];
+    if (path.dead) continue;
+    if (path.usable) {
+      path.subflow->Close(now);
+    } else {
+      path.subflow->Abort(now);
+    }
+  }
+  ArmPathTimer(now);
+}
+
+void ConnectionImpl::Finish(Time now, EndReason end) {
+  if (closed_) return;
+  LearnOnEnd(now);
+  closed_ = true;
+  end_ = end;
+  data_timer_.Cancel();
+  fin_timer_.Cancel();
+  push_timer_.Cancel();
+  DropParked(now, true);
+  if (linger_until_ == kNever) linger_until_ = now + kLinger;
+  ArmPathTimer(now);
+  ConnectionObserver* observer = observer_;
+  if (observer != nullptr) observer->OnClosed(*this, now, end);
+  observer_ = nullptr;
+  services_->MayBeFinished(this);
+}
+
+// PROTOCOL.md 1: a destination whose connection carried data both ways and never saw TLS is clear.
+void ConnectionImpl::LearnOnEnd(Time now) {
+  if (!initiator_ || mode_ != Mode::kTlsAuth || key_ != KeyState::kNone || next_ == 0 ||
+      reassembly_.next() == 0) {
+    return;
+  }
+  services_->cache()->Store(now, first_.local.address, first_.remote, Capability::kClear);
+}
+
+bool ConnectionImpl::AnyAlive() const {
+  return std::ranges::any_of(paths_, [](const auto& p) { return !p->dead; });
+}
+
+void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, const TcpRst* reset) {
+  Path* path = Of(subflow);
+  if (path == nullptr || path->dead) return;
+  if (!closed_ && mptcp()) Reinject(now, path);
+  const bool was_usable = path->usable;
+  path->dead = true;
+  services_->RemoveSubflow(path->tuple);
+  ended_.push_back(StatusOf(*path));
+  if (ended_.size() > kMaxEnded) ended_.pop_front();
+  services_->MayBeFinished(this);
+  if (closed_) return;
+  if (!connected_) {
+    switch (reason) {
+      case CloseReason::kRefused:
+        return Finish(now, EndReason::kRefused);
+      case CloseReason::kTimedOut:
+        return Finish(now, EndReason::kTimedOut);
+      case CloseReason::kUnreachable:
+        return Finish(now, EndReason::kUnreachable);
+      case CloseReason::kAborted:
+        return Finish(now, EndReason::kAborted);
+      default:
+        return Finish(now, EndReason::kReset);
+    }
+  }
+  if (path->joined && !was_usable && path->initiator) {
+    PathFailed(now, *path,
+               reset != nullptr
+                   ? "refused by the peer (reason " + std::to_string(reset->reason) + ")"
+                   : "no answer");
+  }
+  if (AnyAlive()) {
+    Push(now);
+    return ManagePaths(now);
+  }
+  // The last one is gone.
+  if (reason == CloseReason::kClosed && (LocalEndAcked() || (!mptcp() && shutdown_)) &&
+      peer_fin_reached_) {
+    if (unread_.size() == 0) {
+      DeliverPeerClosed(now);
+      Finish(now, EndReason::kClean);
+    }
+    return;
+  }
+  const bool may_come_back = MayJoin() && reason != CloseReason::kTimedOut &&
+                             (reason != CloseReason::kReset || reset != nullptr);
+  if (may_come_back) {
+    no_path_since_ = now;
+    return ManagePaths(now);
+  }
+  switch (reason) {
+    case CloseReason::kTimedOut:
+      return Finish(now, EndReason::kTimedOut);
+    case CloseReason::kUnreachable:
+      return Finish(now, EndReason::kUnreachable);
+    default:
+      return Finish(now, EndReason::kReset);
+  }
+}
+
+void ConnectionImpl::Sweep() {
+  std::erase_if(paths_, [](const auto& path) { return path->dead; });
+}
+
+// ---- What is going on
+
+SubflowStatus ConnectionImpl::StatusOf(const Path& path) const {
+  SubflowStatus s;
+  s.local_id = path.local_id;
+  s.remote_id = path.remote_id;
+  s.tuple = path.tuple;
+  s.joined = path.joined;
+  s.authenticated = path.authenticated;
+  s.backup = path.backup;
+  s.stale = path.stale;
+  s.tcp = path.subflow->Info();
+  return s;
+}
+
+ConnectionInfo ConnectionImpl::Info(Time now) const {
+  ConnectionInfo info;
+  info.id = id_;
+  info.initiator = initiator_;
+  info.mode = mode_;
+  info.key = mode_ == Mode::kKeys ? KeyState::kPresent : key_;
+  info.key_reason = key_reason_;
+  info.local = first_.local;
+  info.remote = first_.remote;
+  info.connected = connected_;
+  info.fallback = fallback_;
+  info.local_token = local_token_;
+  info.remote_token = remote_token_;
+  info.bytes_sent = send_.tail();
+  info.bytes_received = mptcp() || began_mptcp_ ? reassembly_.next() : tcp_received_;
+  info.bytes_reinjected = bytes_reinjected_;
+  info.end = end_;
+  for (const auto& path : paths_) {
+    if (!path->dead) info.subflows.push_back(StatusOf(*path));
+  }
+  info.subflows.insert(info.subflows.end(), ended_.begin(), ended_.end());
+  for (const auto& [pair, retry] : retries_) {
+    if (PathExists(pair.first, pair.second)) continue;
+    std::string reason = retry.reason;
+    if (retry.next > now) {
+      const auto ms = (retry.next - now) / std::chrono::milliseconds(1);
+      reason +=
+          ", next try in " + std::to_string(ms / 1000) + "." + std::to_string(ms / 100 % 10) + " s";
+    }
+    info.unused_paths.push_back({pair.first, pair.second, reason});
+  }
+  if (mptcp() && !MayJoin()) {
+    for (const LocalAddress& local : services_->local_addresses()) {
+      if (LocalUsed(local.address)) continue;
+      const char* why = key_ == KeyState::kRefused ? "no key: refused" : "no key yet";
+      info.unused_paths.push_back(
+          {local.address, first_.remote, mode_ == Mode::kTlsAuth ? why : "no DSS yet"});
+    }
+  }
+  return info;
+}
+
+}  // namespace mptcptls

@@ -1,0 +1,226 @@
+// Sending at the data level (RFC 8684 3.3): which bytes go on which subflow, what goes again on
+// another one, DATA_FIN.
+//
+// Scheduler: the usable subflow with the least round trip time that has room; a slower one only
+// when it would be done before the faster one could have taken its bytes as well (so two paths are
+// never slower than the best one).
+#include <algorithm>
+
+#include "stack/mptcp/connection_impl.h"
+
+namespace mptcptls {
+namespace {
+
+constexpr Duration kDataTimeout = std::chrono::seconds(1);  // ours; doubles
+constexpr Duration kMaxDataTimeout = std::chrono::seconds(30);
+constexpr size_t kMaxMapping = 65000;  // length is 16 bits
+
+}  // namespace
+
+void ConnectionImpl::Push(Time now) {
+  if (pushing_ || closed_ || !connected_) return;
+  pushing_ = true;
+  while (!closed_ && (PushReinjections(now) || PushNew(now))) {
+  }
+  if (!closed_) ProbeClosedWindow(now);
+  pushing_ = false;
+  if (closed_) return;
+  MaybeSendFin(now);
+  ArmDataTimer(now);
+}
+
+// The subflow that should carry the next bytes; `backlog`: how many wait in all.
+ConnectionImpl::Path* ConnectionImpl::Pick(Time, const Path* avoid, size_t backlog) {
+  Path* best = nullptr;           // with room
+  const Path* fastest = nullptr;  // with or without
+  const auto rank = [](const Path& p) { return std::tuple(p.stale, p.backup, p.subflow->srtt()); };
+  for (const auto& p : paths_) {
+    Path& path = *p;
+    if (path.dead || !path.usable || &path == avoid || !path.subflow->MaySend()) continue;
+    if (fastest == nullptr || rank(path) < rank(*fastest)) fastest = &path;
+    if (path.subflow->SendRoom() == 0) continue;
+    if (best == nullptr || rank(path) < rank(*best)) best = &path;
+  }
+  if (best == nullptr || best == fastest) return best;
+  // A backup or stale one is used only when there is no other.
+  if (std::tuple(best->stale, best->backup) > std::tuple(fastest->stale, fastest->backup)) {
+    return nullptr;
+  }
+  const SubflowInfo fast = fastest->subflow->Info();
+  if (fast.cwnd == 0 || fast.srtt.count() == 0) return best;
+  const double rounds = (static_cast<double>(backlog) + fast.in_flight) / fast.cwnd;
+  const double alone = (rounds + 1) * static_cast<double>(fast.srtt.count());
+  return alone < static_cast<double>(best->subflow->srtt().count()) ? nullptr : best;
+}
+
+size_t ConnectionImpl::SendRange(Time now, Path* path, uint64_t offset, size_t size) {
+  Mapping mapping;
+  mapping.dsn = offset;
+  mapping.length = static_cast<uint16_t>(size);
+  const Payload payload = send_.Get(offset, size);
+  if (checksum_ && mptcp()) {
+    mapping.checksum =
+        DssChecksum(SendDsn(offset), path->subflow->next_ssn(), mapping.length, payload.piece(0),
+                    payload.pieces() > 1 ? payload.piece(1) : ByteSpan{});
+  }
+  path->subflow->SendData(now, payload, mapping, offset + size == send_.tail());
+  return size;
+}
+
+bool ConnectionImpl::PushReinjections(Time now) {
+  reinject_.RemoveBelow(una_);
+  if (reinject_.empty() || !mptcp()) return false;
+  const auto [begin, end] = reinject_.front();
+  Path* path = Pick(now, nullptr, end - begin);
+  if (path == nullptr) return false;
+  const size_t size = std::min({static_cast<size_t>(end - begin), path->subflow->SendRoom(),
+                                path->subflow->MaxSegment(), kMaxMapping});
+  if (size == 0) return false;
+  SendRange(now, path, begin, size);
+  reinject_.RemoveBelow(begin + size);
+  bytes_reinjected_ += size;
+  services_->counters()->bytes_reinjected += size;
+  return true;
+}
+
+bool ConnectionImpl::PushNew(Time now) {
+  const uint64_t edge = mptcp() ? std::min(send_.tail(), peer_edge_) : send_.tail();
+  if (next_ >= edge) return false;
+  const size_t available = static_cast<size_t>(edge - next_);
+  Path* path = Pick(now, nullptr, static_cast<size_t>(send_.tail() - next_));
+  if (path == nullptr) return false;
+  const size_t size =
+      std::min({available, path->subflow->SendRoom(), path->subflow->MaxSegment(), kMaxMapping});
+  if (size == 0) return false;
+  const uint64_t offset = next_;
+  next_ += size;  // first: sending may call back
+  SendRange(now, path, offset, size);
+  return true;
+}
+
+// RFC 9293 3.8.6.1, at the data level: one byte beyond a closed window. The subflow repeats it.
+void ConnectionImpl::ProbeClosedWindow(Time now) {
+  if (next_ >= send_.tail()) return;
+  Path* quiet = nullptr;
+  for (const auto& p : paths_) {
+    if (p->dead || !p->usable || !p->subflow->MaySend()) continue;
+    if (!p->subflow->everything_acked()) return;  // its acknowledgement will tell
+    if (quiet == nullptr) quiet = p.get();
+  }
+  if (quiet == nullptr) return;
+  const bool closed = mptcp() ? peer_edge_ <= next_ : quiet->subflow->Info().peer_window == 0;
+  if (!closed) return;
+  const uint64_t offset = next_++;
+  SendRange(now, quiet, offset, 1);
+}
+
+// ---- What was sent and is not acknowledged
+
+void ConnectionImpl::Reinject(Time, Path* path) {
+  path->subflow->ForEachUnacked([this](const Mapping& mapping, const Payload& payload) {
+    const uint64_t end = mapping.dsn + payload.size();
+    if (end > una_) reinject_.Add(std::max(mapping.dsn, una_), end);
+  });
+}
+
+void ConnectionImpl::OnTimeout(Subflow& subflow, Time now, int consecutive) {
+  Path* path = Of(subflow);
+  if (path == nullptr || closed_ || !mptcp()) return;
+  const bool others = std::ranges::any_of(
+      paths_, [&](const auto& p) { return p.get() != path && !p->dead && p->usable && !p->stale; });
+  if (!others || consecutive < 1) return;
+  if (!path->stale) {
+    path->stale = true;
+    Reinject(now, path);
+  }
+  Push(now);
+}
+
+void ConnectionImpl::OnAcked(Subflow& subflow, Time, uint32_t bytes) {
+  Path* path = Of(subflow);
+  if (path == nullptr || closed_) return;
+  if (bytes > 0) path->stale = false;
+  if (!mptcp() && bytes > 0) {
+    // One subflow, in order: its acknowledgements are the connection's.
+    una_ = std::max(una_, std::min(next_, subflow.Info().bytes_acked));
+    send_.Release(una_);
+  }
+}
+
+void ConnectionImpl::TakeDataAck(Time now, uint64_t dsn) {
+  const uint64_t offset = dsn - send_idsn_ - 1;
+  const uint64_t limit = next_ + (fin_sent_ ? 1 : 0);
+  if (static_cast<int64_t>(offset - limit) > 0) return;  // of what was never sent
+  if (fin_sent_ && !fin_acked_ && offset == send_.tail() + 1) {
+    fin_acked_ = true;
+    fin_timer_.Cancel();
+  }
+  const uint64_t bytes = std::min(offset, next_);
+  if (static_cast<int64_t>(bytes - una_) <= 0) return;
+  una_ = bytes;
+  data_timeouts_ = 0;
+  send_.Release(una_);
+  reinject_.RemoveBelow(una_);
+  ArmDataTimer(now);
+}
+
+// Everything is acknowledged by the subflows, but not by the data level: the peer threw it away, or
+// the subflow that carried it is gone. Rare; the answer is to send it again.
+void ConnectionImpl::ArmDataTimer(Time now) {
+  if (!mptcp() || una_ >= next_ || closed_) return data_timer_.Cancel();
+  if (data_timer_.armed()) return;
+  const Duration wait = kDataTimeout * (int64_t{1} << std::min(data_timeouts_, 5));
+  data_timer_.Set(now + std::min(wait, kMaxDataTimeout));
+}
+
+void ConnectionImpl::OnDataTimer(Time now) {
+  if (closed_ || !mptcp() || una_ >= next_) return;
+  const bool waiting = std::ranges::any_of(paths_, [](const auto& p) {
+    return !p->dead && p->usable && !p->stale && !p->subflow->everything_acked();
+  });
+  if (!waiting) {
+    ++data_timeouts_;
+    reinject_.Add(una_, next_);
+  }
+  Push(now);
+  ArmDataTimer(now);
+}
+
+// ---- The end of our direction
+
+void ConnectionImpl::MaybeSendFin(Time now) {
+  if (!shutdown_ || next_ < send_.tail()) return;
+  if (!mptcp()) {
+    if (paths_.empty() || fin_sent_) return;
+    fin_sent_ = true;
+    paths_.front()->subflow->Close(now);
+    return;
+  }
+  if (fin_sent_) return;
+  fin_sent_ = true;
+  fin_transmissions_ = 0;
+  SendDataFin(now);
+}
+
+void ConnectionImpl::SendDataFin(Time now) {
+  ++fin_transmissions_;
+  fin_due_ = true;
+  // The first time on one subflow; later, when there is some doubt, on all.
+  for (size_t i = 0; i < paths_.size(); ++i) {
+    Path& path = *paths_[i];
+    if (path.dead || !path.usable || (path.stale && fin_transmissions_ == 1)) continue;
+    path.subflow->SendAck(now);
+    if (fin_transmissions_ == 1) break;
+  }
+  fin_due_ = false;
+  const Duration wait =
+      std::chrono::milliseconds(250) * (int64_t{1} << std::min(fin_transmissions_ - 1, 6));
+  fin_timer_.Set(now + wait);
+}
+
+void ConnectionImpl::OnFinTimer(Time now) {
+  if (closed_ || fin_acked_ || !mptcp()) return;
+  SendDataFin(now);
+}
+
+}  // namespace mptcptls

@@ -1,0 +1,75 @@
+#include "stack/mptcp/reassembly.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace mptcptls {
+
+Reassembly::Result Reassembly::Insert(uint64_t offset, ByteSpan bytes, uint64_t limit,
+                                      const std::function<void(ByteSpan)>& deliver) {
+  Result result;
+  if (offset + bytes.size() > limit) {
+    const uint64_t keep = limit > offset ? limit - offset : 0;
+    result.beyond = bytes.size() - keep;
+    bytes = bytes.first(keep);
+  }
+  if (offset < next_) {
+    const size_t old = std::min<uint64_t>(next_ - offset, bytes.size());
+    result.duplicate += old;
+    bytes = bytes.subspan(old);
+    offset += old;
+  }
+  if (bytes.empty()) return result;
+  if (offset == next_ && early_.empty()) {  // the common case: nothing is ever copied here
+    next_ += bytes.size();
+    deliver(bytes);
+    return result;
+  }
+  Store(offset, bytes, &result);
+  Drain(deliver);
+  return result;
+}
+
+// Keeps the parts of [offset, offset + size) that are not held yet.
+void Reassembly::Store(uint64_t offset, ByteSpan bytes, Result* result) {
+  auto it = early_.upper_bound(offset);
+  if (it != early_.begin()) {
+    const auto before = std::prev(it);
+    const uint64_t end = before->first + before->second.size();
+    if (end > offset) {
+      const size_t old = std::min<uint64_t>(end - offset, bytes.size());
+      result->duplicate += old;
+      bytes = bytes.subspan(old);
+      offset += old;
+    }
+  }
+  while (!bytes.empty()) {
+    const uint64_t gap =
+        it == early_.end() ? bytes.size() : std::min<uint64_t>(it->first - offset, bytes.size());
+    if (gap > 0) {
+      early_.emplace_hint(
+          it, offset,
+          std::vector<uint8_t>(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(gap)));
+      waiting_ += gap;
+      bytes = bytes.subspan(gap);
+      offset += gap;
+    }
+    if (bytes.empty()) return;
+    const size_t old = std::min(it->second.size(), bytes.size());
+    result->duplicate += old;
+    bytes = bytes.subspan(old);
+    offset += old;
+    ++it;
+  }
+}
+
+void Reassembly::Drain(const std::function<void(ByteSpan)>& deliver) {
+  while (!early_.empty() && early_.begin()->first == next_) {
+    const auto piece = early_.extract(early_.begin());
+    next_ += piece.mapped().size();
+    waiting_ -= piece.mapped().size();
+    deliver(piece.mapped());
+  }
+}
+
+}  // namespace mptcptls

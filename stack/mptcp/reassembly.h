@@ -1,0 +1,41 @@
+// The data level's receive queue: bytes that arrived ahead of the stream's next offset, over all
+// subflows (RFC 8684 3.3.1). Bounded by what the owner advertised; overlaps are cut, so every byte
+// is delivered once.
+#ifndef MPTCPTLS_STACK_MPTCP_REASSEMBLY_H_
+#define MPTCPTLS_STACK_MPTCP_REASSEMBLY_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "stack/types.h"
+
+namespace mptcptls {
+
+class Reassembly {
+ public:
+  uint64_t next() const { return next_; }
+  size_t waiting() const { return waiting_; }
+
+  struct Result {
+    size_t duplicate = 0;  // bytes seen before
+    size_t beyond = 0;     // bytes refused: past `limit`
+  };
+  // Takes bytes of the stream at `offset`; those past `limit` (an offset) are refused. Whatever is
+  // in order now goes to `deliver`, piece by piece, straight from `bytes` where possible.
+  Result Insert(uint64_t offset, ByteSpan bytes, uint64_t limit,
+                const std::function<void(ByteSpan)>& deliver);
+
+ private:
+  void Store(uint64_t offset, ByteSpan bytes, Result* result);
+  void Drain(const std::function<void(ByteSpan)>& deliver);
+
+  uint64_t next_ = 0;
+  size_t waiting_ = 0;
+  std::map<uint64_t, std::vector<uint8_t>> early_;  // disjoint, by offset
+};
+
+}  // namespace mptcptls
+
+#endif  // MPTCPTLS_STACK_MPTCP_REASSEMBLY_H_
