@@ -203,8 +203,7 @@ void ConnectionImpl::RefuseKeys(Time now, std::string reason) {
 // ---- The end
 
 bool ConnectionImpl::LocalEndAcked() const {
-  if (mptcp()) return fin_acked_;
-  if (paths_.empty()) return false;
+  if (mptcp() || fin_acked_ || paths_.empty()) return fin_acked_;
   const Subflow& only = *paths_.front()->subflow;
   return only.fin_sent() && only.everything_acked();
 }
@@ -277,7 +276,7 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
   ended_.push_back(StatusOf(*path));
   if (ended_.size() > kMaxEnded) ended_.pop_front();
   services_->MayBeFinished(this);
-  if (closed_) return;
+  if (closed_ || aborting_) return;
   if (!connected_) {
     switch (reason) {
       case CloseReason::kRefused:
@@ -303,13 +302,11 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
     return ManagePaths(now);
   }
   // The last one is gone.
-  if (reason == CloseReason::kClosed && (LocalEndAcked() || (!mptcp() && shutdown_)) &&
-      peer_fin_reached_) {
-    if (unread_.size() == 0) {
-      DeliverPeerClosed(now);
-      Finish(now, EndReason::kClean);
-    }
-    return;
+  if (!mptcp() && reason == CloseReason::kClosed && shutdown_) fin_acked_ = true;
+  if (LocalEndAcked() && peer_fin_reached_) {
+    // All was said; only the program may have something left to read.
+    DeliverPeerClosed(now);
+    return MaybeFinish(now);
   }
   const bool may_come_back = MayJoin() && reason != CloseReason::kTimedOut &&
                              (reason != CloseReason::kReset || reset != nullptr);

@@ -107,9 +107,8 @@ void ConnectionImpl::ProbeClosedWindow(Time now) {
     if (!p->subflow->everything_acked()) return;  // its acknowledgement will tell
     if (quiet == nullptr) quiet = p.get();
   }
-  if (quiet == nullptr) return;
-  const bool closed = mptcp() ? peer_edge_ <= next_ : quiet->subflow->Info().peer_window == 0;
-  if (!closed) return;
+  // Nothing is on its way and still nothing could be sent: only a window can be the reason.
+  if (quiet == nullptr || quiet->subflow->SendRoom() > 0) return;
   const uint64_t offset = next_++;
   SendRange(now, quiet, offset, 1);
 }

@@ -48,7 +48,8 @@ void ConnectionImpl::PathFailed(Time now, const Path& path, const std::string& r
 }
 
 void ConnectionImpl::ManagePaths(Time now) {
-  if (MayJoin()) {
+  const bool all_said = fin_acked_ && peer_fin_reached_;
+  if (MayJoin() && !all_said) {
     if (initiator_) {
       OpenMissing(now);
     } else {

@@ -165,7 +165,7 @@ class Subflow::Impl {
 
   Time last_sent_{}, last_received_{};
   Time challenge_window_{};
-  int challenges_left_ = 0;
+  int challenges_left_ = 10;  // kChallengesPerSecond
   uint16_t ip_id_ = 0;
   SubflowInfo info_;
 

@@ -69,8 +69,8 @@ void Subflow::Impl::InputSynchronized(Time now, const Segment& segment) {
     return AnswerUnacceptable(now, segment);
   }
   if (!Acceptable(segment)) {
-    if (segment.rst) return;
     ++counters_->drop_out_of_window;
+    if (segment.rst) return;
     return AnswerUnacceptable(now, segment);
   }
   if (segment.rst) return InputReset(now, segment);

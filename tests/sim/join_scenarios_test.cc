@@ -38,16 +38,20 @@ uint32_t Big32(std::span<const uint8_t> b) {
 std::vector<Scenario> KeyCatalogue() {
   std::vector<Scenario> all;
   Scenario parked = Base("join_before_the_servers_key_is_parked");
+  // The client knows one address of the server, and reaches it from both of its own.
+  parked.mesh = true;
+  parked.expect.subflows = std::nullopt;
   parked.exchanges[0].server.key_delay = 500ms;
   parked.check = [](World& w, std::vector<std::string>* failures) {
     Wants(failures, w.server().host().counters().joins_parked > 0, "nothing was parked");
     Wants(failures, w.Sum(&Counters::joins_accepted) > 0, "no join was accepted");
-    Wants(failures, w.client().host().counters().joins_sent == 1,
-          "the parked join was not answered, but tried again");
+    Wants(failures, w.client().host().counters().joins_sent <= 2, "joins were tried again");
   };
   all.push_back(parked);
   // Longer than a join stays parked: the client's repetition of the SYN is answered.
   Scenario long_wait = Base("servers_key_comes_after_five_seconds");
+  long_wait.mesh = true;
+  long_wait.expect.subflows = std::nullopt;
   long_wait.exchanges[0].server.key_delay = 5s;
   long_wait.exchanges[0].server.send_bytes = 100 * kMiB;
   long_wait.budget = 30s;
@@ -67,6 +71,7 @@ std::vector<Scenario> KeyCatalogue() {
     all.push_back(none);
   }
   Scenario wrong = Base("the_two_ends_have_different_keys");
+  wrong.mesh = true;
   wrong.exchanges[0].server.wrong_key = 4711;
   wrong.expect.subflows = std::nullopt;
   wrong.check = [](World& w, std::vector<std::string>* failures) {
@@ -138,6 +143,7 @@ class Stranger {
   uint64_t resets = 0, syn_acks = 0;
   std::set<uint16_t> ports_answered;  // with a SYN/ACK
   int reset_reason = -1;
+  Time first_reset = kNever;
 
   void SendJoin(uint32_t token, uint16_t port) {
     RawSegment syn;
@@ -180,6 +186,7 @@ class Stranger {
   void OnPacket(const TcpView& p) {
     if (p.has(kRst)) {
       ++resets;
+      if (first_reset == kNever) first_reset = world_->simulator().now();
       const auto reason = p.FindMptcp(kMpTcprst);
       if (reason.size() == 4) reset_reason = reason[3];
     }
@@ -272,7 +279,7 @@ std::vector<Scenario> StrangerCatalogue() {
       },
       [](World& w, Stranger& s, std::vector<std::string>* failures) {
         Wants(failures, s.server_token != 0, "no token was seen");
-        Wants(failures, s.resets == 0, "an early join was refused");
+        Wants(failures, s.first_reset > Time(250ms), "an early join was refused");
         const Counters& c = w.server().host().counters();
         Wants(failures, c.joins_parked > 0 && c.joins_park_overflow > 400, "bounds of parking");
         Wants(failures, w.PayloadOn(1) > kMiB, "our own join was crowded out");

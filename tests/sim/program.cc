@@ -190,7 +190,7 @@ void SimProgram::Write(Time now) {
     const size_t room = connection_->WriteRegions(&regions);
     if (room == 0) break;
     uint64_t want = MayWrite() - sent_;
-    if (paced) want = std::min<uint64_t>(want, plan_.write_chunk);
+    if (paced) want = std::min<uint64_t>(want, plan_.write_chunk - chunk_done_);
     size_t filled = 0;
     for (const std::span<uint8_t>& region : regions) {
       const size_t n = std::min<uint64_t>(region.size(), want - filled);
@@ -198,7 +198,11 @@ void SimProgram::Write(Time now) {
       filled += n;
     }
     sent_ += filled;
-    if (paced) next_write_ = now + plan_.write_interval;
+    if (paced) chunk_done_ += filled;
+    if (paced && chunk_done_ == plan_.write_chunk) {
+      chunk_done_ = 0;
+      next_write_ = now + plan_.write_interval;
+    }
     connection_->Commit(now, filled, !paced && sent_ < MayWrite());
   }
   writing_ = false;
@@ -218,9 +222,9 @@ void SimProgram::MaybeEnd(Time now) {
       simulator_->trace().Note(now, name_ + " shuts down");
       return connection_->Shutdown(now);
     case Ending::kAbortAfterSending:
-      return abort(sent_ >= plan_.abort_after);
+      return abort(sent_ >= plan_.abort_after || all_sent);
     case Ending::kAbortAfterReceiving:
-      return abort(received_ >= plan_.abort_after);
+      return abort(received_ >= plan_.abort_after || (all_sent && peer_closed_));
     case Ending::kAbortAfterPeer:
       return abort(peer_closed_);
     case Ending::kOrphanWhenSent:

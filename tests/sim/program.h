@@ -121,6 +121,7 @@ class SimProgram : public ConnectionObserver {
   bool writing_ = false;
   EndReason end_ = EndReason::kNone;
   uint64_t sent_ = 0, received_ = 0;
+  size_t chunk_done_ = 0;  // of the chunk being written
   Time connected_at_{}, finished_at_ = kNever, keys_at_ = kNever, next_write_{}, next_read_{};
   ConnectionInfo final_info_;
   std::vector<std::string> failures_;
