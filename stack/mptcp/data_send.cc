@@ -13,6 +13,7 @@ namespace {
 
 constexpr Duration kDataTimeout = std::chrono::seconds(1);  // ours; doubles
 constexpr Duration kMaxDataTimeout = std::chrono::seconds(30);
+constexpr size_t kSmallSegment = 1400;
 constexpr size_t kMaxMapping = 65000;  // length is 16 bits
 
 }  // namespace
@@ -87,6 +88,8 @@ bool ConnectionImpl::PushNew(Time now) {
   const uint64_t edge = mptcp() ? std::min(send_.tail(), peer_edge_) : send_.tail();
   if (next_ >= edge) return false;
   const size_t available = static_cast<size_t>(edge - next_);
+  // RFC 9293 3.8.6.2.1, at the data level: no dribbling into an almost closed window.
+  if (edge < send_.tail() && una_ < next_ && available < kSmallSegment) return false;
   Path* path = Pick(now, nullptr, static_cast<size_t>(send_.tail() - next_));
   if (path == nullptr) return false;
   const size_t size =
@@ -108,7 +111,7 @@ void ConnectionImpl::ProbeClosedWindow(Time now) {
     if (quiet == nullptr) quiet = p.get();
   }
   // Nothing is on its way and still nothing could be sent: only a window can be the reason.
-  if (quiet == nullptr || quiet->subflow->SendRoom() > 0) return;
+  if (quiet == nullptr || (mptcp() ? next_ < peer_edge_ : quiet->subflow->SendRoom() > 0)) return;
   const uint64_t offset = next_++;
   SendRange(now, quiet, offset, 1);
 }

@@ -66,6 +66,7 @@ void ConnectionImpl::BecomeMptcp(Mode mode, const MpCapable& peer) {
 void ConnectionImpl::BecomeTcp() {
   mode_ = Mode::kTcp;
   offer_ = Offer::kNone;
+  for (const auto& path : paths_) path->subflow->SetWindowsAtDataLevel(false);
   if (token_claimed_) services_->ReleaseToken(local_token_);
   token_claimed_ = false;
   ++services_->counters()->capable_tcp;
@@ -199,6 +200,7 @@ void ConnectionImpl::FallBack(Time now) {
   if (!mptcp()) return;
   mode_ = Mode::kTcp;
   fallback_ = true;
+  for (const auto& path : paths_) path->subflow->SetWindowsAtDataLevel(false);
   infinite_left_ = kInfiniteRepeats;
   ++services_->counters()->fallbacks;
   if (token_claimed_) services_->ReleaseToken(local_token_);

@@ -14,6 +14,7 @@ constexpr int kMaxAnnouncements = 4;                         // once, and after 
 constexpr Duration kNoPathLimit = std::chrono::seconds(60);  // ours: then it is over
 constexpr Duration kRemovedGrace = std::chrono::seconds(1);  // for a sign of life
 constexpr int kMaxThirdAcks = 6;
+constexpr Duration kNotNow = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -133,8 +134,7 @@ void ConnectionImpl::LosePath(Time now, Path* path) {
     return l.address == path->tuple.local.address;
   });
   if (ours) return;
-  if (!connected_) return path->subflow->Abort(now);
-  if (!closed_ && mptcp()) Reinject(now, path);
+  if (!closed_ && connected_ && mptcp()) Reinject(now, path);
   path->dead = true;
   services_->RemoveSubflow(path->tuple);
   ended_.push_back(StatusOf(*path));
@@ -285,7 +285,7 @@ void ConnectionImpl::SendControl(Time now) {
 
 // ---- Time
 
-void ConnectionImpl::ArmPathTimer(Time) {
+void ConnectionImpl::ArmPathTimer(Time now) {
   Time next = kNever;
   if (closed_) {
     // Only the subflows' ends are awaited.
@@ -311,7 +311,8 @@ void ConnectionImpl::ArmPathTimer(Time) {
   if (next == kNever) {
     path_timer_.Cancel();
   } else {
-    path_timer_.Set(next);
+    // What is due and could not be done now (no usable path) is looked at again a little later.
+    path_timer_.Set(next > now ? next : now + kNotNow);
   }
 }
 

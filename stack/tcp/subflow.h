@@ -184,6 +184,9 @@ class Subflow {
   void SendBareAck(Time now);
   void Close(Time now);  // FIN after everything sent so far
   void Abort(Time now);  // RST (options: FillOptions with kReset), then closed
+  // Whose the window is, once it is known (SubflowConfig::windows_at_data_level): plain TCP's is
+  // the subflow's.
+  void SetWindowsAtDataLevel(bool on);
   // Closed without a word on the wire (owner is gone, host leaves).
   void Discard();
 

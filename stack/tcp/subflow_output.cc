@@ -21,13 +21,17 @@ size_t Subflow::Impl::SendRoom(bool respect_window) const {
   const uint32_t pipe = sent_.in_flight();
   const uint32_t congestion = cubic_.cwnd() > pipe ? cubic_.cwnd() - pipe : 0;
   if (!respect_window) return congestion;
+  // In MPTCP the window is the data level's (RFC 8684 3.3.1): this subflow may not have heard of it
+  // for long. The owner knows it.
   const Seq edge = snd_una_ + snd_wnd_;
-  const uint32_t window = edge > snd_nxt_ ? edge - snd_nxt_ : 0;
+  const uint32_t window = config_.windows_at_data_level ? congestion
+                          : edge > snd_nxt_             ? edge - snd_nxt_
+                                                        : 0;
   const uint32_t room = std::min(congestion, window);
   if (room >= mss_) return room - room % mss_;
   // RFC 9293 3.8.6.2.1: no dribbling. A short segment is sent when nothing is on its way, or when
   // it is a good part of the largest window that this peer ever offered.
-  if (snd_una_ == snd_nxt_ || (window < mss_ && room >= max_snd_wnd_ / 2)) return room;
+  if (snd_una_ == snd_nxt_ || (window < mss_ && room >= max_snd_wnd_ / 2 && room > 0)) return room;
   return 0;
 }
 

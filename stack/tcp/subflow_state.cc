@@ -205,6 +205,7 @@ void Subflow::SendBareAck(Time now) {
 void Subflow::Close(Time now) { impl_->Close(now); }
 void Subflow::Abort(Time now) { impl_->Abort(now); }
 void Subflow::Discard() { impl_->Discard(); }
+void Subflow::SetWindowsAtDataLevel(bool on) { impl_->config_.windows_at_data_level = on; }
 TcpState Subflow::state() const { return impl_->state_; }
 bool Subflow::MaySend() const { return impl_->may_send(); }
 bool Subflow::established() const {

@@ -120,7 +120,11 @@ void SimProgram::Take(Time now, ByteSpan bytes) {
 }
 
 void SimProgram::Read(Time now) {
-  if (PausedUntil(now) > now || now < next_read_) return;
+  const Time ready = std::max(PausedUntil(now), next_read_);
+  if (ready > now) {
+    if (!connection_->Readable().empty()) At(ready, &read_scheduled_);
+    return;
+  }
   size_t budget = plan_.read_chunk != 0 ? plan_.read_chunk : SIZE_MAX;
   while (budget > 0 && connection_ != nullptr) {
     const ByteSpan all = connection_->Readable();

@@ -212,6 +212,16 @@ Scenario RandomScenario(uint64_t seed) {
   RandomFailures(rng, &s, first_path_too);
   s.budget = 600s;
   if (aborts || first_path_too) {
+    // A reset that is lost is not repeated: who waits for its sender in silence waits until his own
+    // patience ends, as with any TCP.
+    s.events.push_back({500s, [](World& w) {
+                          for (size_t i = 0; i < w.pair_count(); ++i) {
+                            SimProgram &c = *w.pair(i).client, &d = *w.pair(i).server;
+                            if (c.closed() != d.closed()) {
+                              (c.closed() ? d : c).AbortNow(w.simulator().now());
+                            }
+                          }
+                        }});
     s.expect.client_end = s.expect.server_end = std::nullopt;
     s.expect.delivered = false;
   }
