@@ -27,12 +27,15 @@ void Change(Packet* packet, Input* in) {
 
 sim::Middlebox Wire(std::shared_ptr<Input> in, bool hostile,
                     std::shared_ptr<std::vector<Packet>> held) {
+  auto lost_in_a_row = std::make_shared<int>(0);
   return [=](Packet packet, std::vector<Packet>* out) {
     const uint8_t what = in->U8();
-    if (what < 200) {
+    // A wire that loses everything for minutes ends connections, and rightly so.
+    const bool lose = what >= 200 && what < 215 && *lost_in_a_row < 1;
+    *lost_in_a_row = lose ? *lost_in_a_row + 1 : 0;
+    if (lose) return;
+    if (what < 215) {
       out->push_back(std::move(packet));
-    } else if (what < 215) {
-      return;  // lost
     } else if (what < 225) {
       out->push_back(packet);
       out->push_back(std::move(packet));

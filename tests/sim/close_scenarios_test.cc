@@ -142,6 +142,18 @@ std::vector<Scenario> LostEndCatalogue() {
   };
   last_ack.budget = 10s;
   all.push_back(last_ack);
+  // DATA_FIN travels on a pure ACK, which TCP does not repeat: MPTCP must.
+  for (bool client : {true, false}) {
+    Scenario fin = Base(client ? "clients_data_fin_lost" : "servers_data_fin_lost", 1000, 1000);
+    fin.prepare = [client](World& w) {
+      const auto data_fin = [](const TcpView& p) {
+        const auto dss = p.FindMptcp(kDss);
+        return dss.size() > 4 && (dss[3] & 0x10) != 0;
+      };
+      (client ? w.up(0) : w.down(0)).AddLossPattern(LoseNth(data_fin, {0, 1}));
+    };
+    all.push_back(fin);
+  }
   Scenario orphan = Base("orphaned_close", 300'000, 0);
   orphan.exchanges[0].client.ending = Ending::kOrphanWhenSent;
   orphan.exchanges[0].server.ending = Ending::kShutdownAfterPeer;

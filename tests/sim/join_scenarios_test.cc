@@ -38,12 +38,18 @@ uint32_t Big32(std::span<const uint8_t> b) {
 std::vector<Scenario> KeyCatalogue() {
   std::vector<Scenario> all;
   Scenario parked = Base("join_before_the_servers_key_is_parked");
-  // The client knows one address of the server, and reaches it from both of its own.
+  // The server has one address, and the client reaches it from both of its own.
   parked.mesh = true;
+  parked.prepare = [](World& w) { w.server().SetUplinkUp(1, false); };
   parked.expect.subflows = std::nullopt;
   parked.exchanges[0].server.key_delay = 500ms;
-  parked.check = [](World& w, std::vector<std::string>* failures) {
+  // The key comes after 560 ms; the SYN would be repeated only after a second.
+  auto joined_early = std::make_shared<bool>(false);
+  parked.events = {
+      {900ms, [joined_early](World& w) { *joined_early = w.Sum(&Counters::joins_accepted) > 0; }}};
+  parked.check = [joined_early](World& w, std::vector<std::string>* failures) {
     Wants(failures, w.server().host().counters().joins_parked > 0, "nothing was parked");
+    Wants(failures, *joined_early, "the key came, and the parked join was not served");
     Wants(failures, w.Sum(&Counters::joins_accepted) > 0, "no join was accepted");
     Wants(failures, w.client().host().counters().joins_sent <= 2, "joins were tried again");
   };
@@ -70,16 +76,35 @@ std::vector<Scenario> KeyCatalogue() {
     };
     all.push_back(none);
   }
+  Scenario neither = Base("neither_gets_a_key");
+  neither.mesh = true;
+  neither.exchanges[0].client.refuse_keys = neither.exchanges[0].server.refuse_keys = true;
+  neither.expect.subflows = 1;
+  neither.check = [](World& w, std::vector<std::string>* failures) {
+    Wants(failures, w.Sum(&Counters::joins_sent) == 0, "a join was sent without a key");
+  };
+  all.push_back(neither);
   Scenario wrong = Base("the_two_ends_have_different_keys");
   wrong.mesh = true;
   wrong.exchanges[0].server.wrong_key = 4711;
   wrong.expect.subflows = std::nullopt;
   wrong.check = [](World& w, std::vector<std::string>* failures) {
-    Wants(failures, w.Sum(&Counters::joins_refused_hmac) > 0, "no HMAC was refused");
+    // The client sees it first, on the SYN/ACK, and shows its own HMAC to nobody.
+    Wants(failures, w.client().host().counters().joins_refused_hmac > 0, "no HMAC was refused");
+    Wants(failures, w.server().host().counters().joins_refused_hmac == 0, "a third ACK was sent");
     Wants(failures, w.Sum(&Counters::joins_accepted) == 0, "a join with a wrong HMAC was accepted");
     Wants(failures, w.PayloadOn(1) == 0, "payload on a path with a wrong HMAC");
   };
   all.push_back(wrong);
+  // On networks apart the server's other address is known from ADD_ADDR only.
+  Scenario forged_address = Base("add_addr_under_another_key_is_refused");
+  forged_address.exchanges[0].server.wrong_key = 4711;
+  forged_address.expect.subflows = 1;
+  forged_address.check = [](World& w, std::vector<std::string>* failures) {
+    Wants(failures, w.Sum(&Counters::add_addr_refused) > 0, "no ADD_ADDR was refused");
+    Wants(failures, w.Sum(&Counters::add_addr_received) == 0, "a wrong ADD_ADDR was taken");
+  };
+  all.push_back(forged_address);
   Scenario no_tls = Base("tls_never_completes");
   no_tls.exchanges[0].client.tls = no_tls.exchanges[0].server.tls = false;
   no_tls.expect.subflows = 1;

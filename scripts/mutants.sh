@@ -1,0 +1,94 @@
+#!/bin/bash
+# Breaks the product, one line at a time, in a copy of the tree, and shows that a test notices each.
+#   scripts/mutants.sh            all; prints a table, exits non-zero when one survives
+#   scripts/mutants.sh WORD...    those whose name contains one of the words
+# A mutant whose line no longer exists is an error: bring it up to date, do not drop it. Keep the table
+# in tests/README.md. Takes some minutes; not in CI.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+
+# name | file | sed expression | test program | gtest filter (or arguments)
+mutants() {
+  cat <<'TABLE'
+third ACK's HMAC not compared|stack/mptcp/join.cc|s/if (!ConstantTimeEqual(ByteSpan(expected).first(20), ByteSpan(join->hmac)))/if (false)/|sim_scenario_test|*Strangers*hmac*
+SYN/ACK's HMAC not compared|stack/mptcp/join.cc|s/if (!ConstantTimeEqual(ByteSpan(expected).first(8), ByteSpan(join->hmac).first(8)))/if (false)/|sim_scenario_test|*Keys*different_keys*
+token not checked|stack/host_input.cc|s/const auto it = by_token_.find(segment.options.mptcp.join->token);/auto it = by_token_.find(segment.options.mptcp.join->token); if (it == by_token_.end()) it = by_token_.begin();/|sim_scenario_test|*Strangers*unknown_token*
+ADD_ADDR's HMAC not checked|stack/mptcp/path_manager.cc|s/if (!ConstantTimeEqual(expected, option.hmac))/if (false)/|sim_scenario_test|*Keys*add_addr*
+parked join dropped|stack/mptcp/join.cc|s/^    AcceptJoin(now, p.syn, p.local);/    (void)p;/|sim_scenario_test|*Keys*parked*
+early join refused, not parked|stack/mptcp/join.cc|s/return Park(now, syn, local);/return Verdict::kReset;/|sim_scenario_test|*Keys*parked*
+join sent without a key|stack/mptcp/join.cc|s/  return mode_ == Mode::kKeys || key_ == KeyState::kPresent;/  return true;/|sim_scenario_test|*Keys*gets_*_key*
+reinjection off|stack/mptcp/data_send.cc|s/^  if (reinject_.empty() || !mptcp()) return false;/  return false;/|sim_scenario_test|*PathFailure*dies_silently*
+only the first path is used|stack/mptcp/data_send.cc|s/if (path.dead || !path.usable || &path == avoid/if (path.joined || path.dead || !path.usable || \&path == avoid/|sim_scenario_test|*Together*equal*
+DATA_FIN not repeated|stack/mptcp/data_send.cc|s/^  fin_timer_.Set(now + wait);/  (void)wait;/|sim_scenario_test|*LostEnd*data_fin*
+a reset shown as a clean end|stack/mptcp/data_receive.cc|s/Finish(now, EndReason::kReset);/Finish(now, EndReason::kClean);/|sim_scenario_test|*Aborted*
+fallback missing|stack/mptcp/handshake.cc|s/^  if (dss_seen_ || joined_ever_ || path.joined || segment.rst) return false;/  return false;/|sim_scenario_test|*Stripped*
+third SYN still offers|stack/mptcp/segment_options.cc|s/if (plan.transmission > 2) offer_dropped_ = true;//|sim_scenario_test|*Stripped*syns_with*
+window probe missing|stack/mptcp/data_send.cc|s/if (!closed_) ProbeClosedWindow(now);//|sim_scenario_test|*Window*zero_window*
+SACK ignored|stack/tcp/subflow_ack.cc|s/delivered += TakeSacks(now, segment);//|unit_tcp|Sending.*
+duplicate data delivered|stack/tcp/subflow_input.cc|s/^  bytes = bytes.subspan(static_cast<size_t>(rcv_offset_ - begin));//|unit_tcp|Arrival.*
+PAWS ignored|stack/tcp/subflow_input.cc|s/if (!segment.rst \&\& !PassesPaws(segment))/if (false)/|unit_tcp|Paws.*
+RST anywhere in the window accepted|stack/tcp/subflow_input.cc|s/if (segment.seq != rcv_nxt_) return ChallengeAck(now);//|unit_tcp|Reset.*
+ACK of what was never sent accepted|stack/tcp/subflow_input.cc|s/if (!AckIsPlausible(segment)) return ChallengeAck(now);//|unit_tcp|Ack.*
+challenge ACKs without limit|stack/tcp/subflow_output.cc|s/^  --challenges_left_;//|unit_tcp|Reset.*
+connection's blocks leaked|stack/buffer.cc|s/  if (head_ == tail_) blocks_.clear();//|unit_stack|SendBuffer.*
+TABLE
+}
+
+work=$(mktemp -d /tmp/mptcptls-mutants-XXXXXX)
+trap 'rm -rf "$work"' EXIT
+# Tracked files as they are now, without build trees.
+git ls-files -z | tar --null -T - -cf - | tar -C "$work" -xf -
+cd "$work"
+sed -i 's/ -Werror//' CMakeLists.txt  # a broken line may leave a name unused
+CCACHE_BASEDIR=$work cmake --preset dev >/dev/null
+export CCACHE_BASEDIR=$work CCACHE_NOHASHDIR=1
+
+wanted() {
+  [ $# -eq 1 ] && return 0
+  local name=$1 word
+  shift
+  for word in "$@"; do [[ $name == *"$word"* ]] && return 0; done
+  return 1
+}
+
+# The tests must hold before anything is broken.
+programs=$(mutants | cut -d'|' -f4 --output-delimiter=' ' | sort -u | tr '\n' ' ')
+# shellcheck disable=SC2086
+ninja -C build/dev $programs >build.log 2>&1 || { tail -20 build.log >&2; exit 1; }
+
+printf '| %-36s | %-60s |\n|%s|%s|\n' "mutant" "noticed by" "---" "---"
+survivors=0 count=0
+while IFS='|' read -r line; do
+  # The sed expression may contain "||": fields are taken from both ends.
+  name=${line%%|*} rest=${line#*|}
+  file=${rest%%|*} rest=${rest#*|}
+  filter=${rest##*|} rest=${rest%|*}
+  program=${rest##*|} expression=${rest%|*}
+  wanted "$name" "$@" || continue
+  count=$((count + 1))
+  cp "$file" saved
+  sed -i "$expression" "$file"
+  if cmp -s "$file" saved; then
+    echo "mutants.sh: '$name': the line is gone from $file" >&2
+    exit 2
+  fi
+  if ! ninja -C build/dev "$program" >build.log 2>&1; then
+    echo "mutants.sh: '$name' does not compile:" >&2
+    grep -m3 error build.log >&2 || tail -5 build.log >&2
+    exit 2
+  fi
+  # A mutant may hang or crash: that is noticed as well.
+  if timeout 120 "build/dev/bin/$program" --gtest_filter="$filter" --gtest_brief=1 >test.log 2>&1; then
+    verdict="SURVIVED"
+    survivors=$((survivors + 1))
+  else
+    verdict=$(sed -n 's/^\[  FAILED  \] \([^, ]*\).*/\1/p' test.log | head -1)
+    verdict="$program ${verdict:-(crash or hang)}"
+  fi
+  printf '| %-36s | %-60s |\n' "$name" "$verdict"
+  cp saved "$file"
+done < <(mutants)
+[ "$count" -gt 0 ] || { echo "mutants.sh: no mutant has such a name" >&2; exit 2; }
+echo "$count mutants, $survivors survived (tree: $root)"
+[ "$survivors" -eq 0 ]
