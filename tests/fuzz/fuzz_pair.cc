@@ -39,7 +39,7 @@ sim::Middlebox Wire(std::shared_ptr<Input> in, bool hostile,
     } else if (what < 225) {
       out->push_back(packet);
       out->push_back(std::move(packet));
-    } else if (what < 240 && held->size() < 8) {
+    } else if (what < 240 && held->size() < 3) {
       held->push_back(std::move(packet));
       return;
     } else {
