@@ -25,8 +25,8 @@ void Change(Packet* packet, Input* in) {
   if (TcpView::Of(packet->bytes)) sim::Seal(packet);
 }
 
-sim::Middlebox Wire(std::shared_ptr<Input> in, bool hostile,
-                    std::shared_ptr<std::vector<Packet>> held) {
+sim::Middlebox Wire(const std::shared_ptr<Input>& in, bool hostile,
+                    const std::shared_ptr<std::vector<Packet>>& held) {
   auto lost_in_a_row = std::make_shared<int>(0);
   return [=](Packet packet, std::vector<Packet>* out) {
     const uint8_t what = in->U8();

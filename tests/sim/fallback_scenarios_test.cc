@@ -144,8 +144,9 @@ std::shared_ptr<std::vector<int>> WatchOffers(World& w) {
 
 std::vector<Scenario> CacheCatalogue() {
   std::vector<Scenario> all;
-  const auto sequence = [&](const std::string& name, AuthPolicy server, std::vector<int> expected,
-                            std::vector<Duration> starts, bool tls = true) {
+  const auto sequence = [&](const std::string& name, AuthPolicy server,
+                            const std::vector<int>& expected, const std::vector<Duration>& starts,
+                            bool tls = true) {
     Scenario s = Base(name, Mode::kTcp);
     s.expect.mode = std::nullopt;
     s.paths.resize(1);

@@ -12,7 +12,8 @@ LinkConfig Wire(Duration delay = 10ms, uint64_t rate = 50'000'000) {
   return {.delay = delay, .rate = rate, .queue_bytes = 250'000};
 }
 
-Scenario Base(const std::string& name, std::vector<LinkConfig> links, uint64_t down, uint64_t up) {
+Scenario Base(const std::string& name, const std::vector<LinkConfig>& links, uint64_t down,
+              uint64_t up) {
   Scenario s;
   s.name = name;
   s.paths.clear();

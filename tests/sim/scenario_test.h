@@ -33,6 +33,7 @@ inline std::string ScenarioName(const testing::TestParamInfo<ScenarioParam>& inf
 }
 
 // One test per scenario of `catalogue()` and family, named Suite/scenario_v4 ...
+// NOLINTBEGIN(bugprone-macro-parentheses): a class name cannot stand in parentheses
 #define SCENARIO_SUITE(Suite, catalogue)                                                           \
   class Suite : public testing::TestWithParam<ScenarioParam> {};                                   \
   TEST_P(Suite, Holds) { RunScenario(std::get<0>(GetParam()), std::get<1>(GetParam())); }          \
@@ -40,6 +41,7 @@ inline std::string ScenarioName(const testing::TestParamInfo<ScenarioParam>& inf
       Catalogue, Suite,                                                                            \
       testing::Combine(testing::ValuesIn(catalogue()), testing::Values(Family::kV4, Family::kV6)), \
       ScenarioName)
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace mptcptls::sim
 

@@ -131,7 +131,7 @@ std::vector<Scenario> LossCatalogue() {
   all.push_back(queue);
 
   // Named after what they lose; SACK repairs each without a timeout.
-  const auto sack = [&](const std::string& name, std::vector<uint64_t> numbers) {
+  const auto sack = [&](const std::string& name, const std::vector<uint64_t>& numbers) {
     Scenario s = Base("sack_" + name, Dsl(), Download(kMiB));
     s.prepare = [numbers](World& w) { w.down(0).AddLossPattern(LoseNth(IsData, numbers)); };
     s.budget = 2s;
@@ -158,8 +158,7 @@ std::vector<Scenario> LossCatalogue() {
   Scenario tail = Base("last_data_packet_lost", Dsl(), Download(100'000));
   tail.prepare = [](World& w) {
     w.down(0).AddLossPattern([lost = false](const TcpView& p, uint64_t) mutable {
-      if (lost || !p.has(kPsh) || p.payload().size() == 0 || p.payload().size() >= 1300)
-        return false;
+      if (lost || !p.has(kPsh) || p.payload().empty() || p.payload().size() >= 1300) return false;
       return lost = true;
     });
   };
