@@ -74,7 +74,9 @@ struct Header {
 inline constexpr int32_t kErrorVersion = -1;    // another version: kernel TCP, the cause is logged
 inline constexpr int32_t kErrorMalformed = -2;  // the engine did not understand the message
 inline constexpr int32_t kErrorDeclined =
-    -3;  // not captured (no uplink, firewall, policy, limits): kernel TCP
+    -3;  // not captured (no uplink, firewall, limits): kernel TCP, ENETDOWN with MPTCPTLS_REQUIRE=1
+inline constexpr int32_t kErrorBypass =
+    -4;  // never captured (an address of this host, a bypass rule): kernel TCP in any case
 
 struct Reply {
   Header header;

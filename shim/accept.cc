@@ -1,0 +1,71 @@
+// accept() and accept4(): only what the engine brought, under the client's address.
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shim/addresses.h"
+#include "shim/captured.h"
+#include "shim/control_client.h"
+#include "shim/log.h"
+#include "shim/real.h"
+#include "shim/replace.h"
+#include "shim/settings.h"
+
+namespace mptcptls::shim {
+namespace {
+
+bool IsFromEngine(int fd, const sockaddr_un& address, socklen_t length, control::Name* name) {
+  ucred peer;
+  socklen_t size = sizeof peer;
+  return control::DecodeName(address, length, name) && name->role == control::Role::kResponder &&
+         real::getsockopt()(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+         (peer.uid == 0 || peer.uid == geteuid());
+}
+
+// The accepted socket as the program and the engine want it.
+void Prepare(int listener, int fd) {
+  const ErrnoKeeper keeper;
+  real::setsockopt()(fd, SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
+  Notes notes = ReadNotes(listener);  // TCP's sockets inherit, too
+  notes.up = notes.reported = true;
+  WriteNotes(fd, notes);
+  // Whose connection it is now. A client that is gone already shows at the first read.
+  SendMessage(fd, &control::kAcceptByte, 1, -1, true);
+}
+
+int Accept(int listener, const control::Name& own, sockaddr* address, socklen_t* length,
+           int flags) {
+  for (;;) {
+    sockaddr_un from;
+    socklen_t from_length = sizeof from;
+    const int fd =
+        real::accept4()(listener, reinterpret_cast<sockaddr*>(&from), &from_length, flags);
+    if (fd < 0) return fd;
+    control::Name name;
+    if (IsFromEngine(fd, from, from_length, &name)) {
+      Prepare(listener, fd);
+      if (address == nullptr || length == nullptr) return fd;
+      sockaddr_storage remote;
+      const socklen_t size = FromControl(name.remote, own.mapped || own.local.family == 6, &remote);
+      CopyOut(remote, size, address, length);
+      return fd;
+    }
+    Log("accept: a stranger spoke to the listener; refused");
+    close(fd);
+  }
+}
+
+}  // namespace
+}  // namespace mptcptls::shim
+
+MPTCPTLS_HOOK int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
+  using namespace mptcptls::shim;
+  mptcptls::control::Name name;
+  if (Enabled() && Captured(fd, &name) && name.role == mptcptls::control::Role::kListener)
+    return Accept(fd, name, address, length, flags);
+  return real::accept4()(fd, address, length, flags);
+}
+
+MPTCPTLS_HOOK int accept(int fd, sockaddr* address, socklen_t* length) {
+  return accept4(fd, address, length, 0);
+}

@@ -1,0 +1,126 @@
+// getsockname(), getpeername(), and the addresses in and out of sendto(), sendmsg(), recvfrom() and
+// recvmsg().
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "shim/addresses.h"
+#include "shim/captured.h"
+#include "shim/real.h"
+#include "shim/settings.h"
+
+namespace mptcptls::shim {
+namespace {
+
+bool IsUnix(const sockaddr_storage& address, socklen_t length) {
+  return length >= sizeof address.ss_family && address.ss_family == AF_UNIX;
+}
+
+bool IsInternet(const void* address, socklen_t length) {
+  if (address == nullptr || length < sizeof(sa_family_t)) return false;
+  const sa_family_t family = static_cast<const sockaddr*>(address)->sa_family;
+  return family == AF_INET || family == AF_INET6;
+}
+
+bool ShowsSix(const control::Name& name) {
+  return name.mapped || name.local.family == 6 || name.remote.family == 6;
+}
+
+// TCP reports no address with received bytes (its length is 0); our unix names stay inside.
+bool HideName(int fd, const sockaddr_storage& from, socklen_t length) {
+  control::Name name;
+  return IsUnix(from, length) && Captured(fd, &name);
+}
+
+}  // namespace
+}  // namespace mptcptls::shim
+
+using namespace mptcptls::shim;
+using mptcptls::control::Name;
+using mptcptls::control::Role;
+
+MPTCPTLS_HOOK int getsockname(int fd, sockaddr* address, socklen_t* length) noexcept {
+  if (address == nullptr || length == nullptr || !Enabled())
+    return real::getsockname()(fd, address, length);
+  sockaddr_storage own;
+  socklen_t own_length = sizeof own;
+  const int result = real::getsockname()(fd, reinterpret_cast<sockaddr*>(&own), &own_length);
+  if (result != 0) return result;
+  Name name;
+  if (!IsUnix(own, own_length) || !Captured(fd, &name))
+    return real::getsockname()(fd, address, length);
+  sockaddr_storage local;
+  const socklen_t size = FromControl(name.local, ShowsSix(name), &local);
+  CopyOut(local, size, address, length);
+  return 0;
+}
+
+MPTCPTLS_HOOK int getpeername(int fd, sockaddr* address, socklen_t* length) noexcept {
+  Name name;
+  if (address == nullptr || length == nullptr || !Enabled() || !Captured(fd, &name))
+    return real::getpeername()(fd, address, length);
+  if (name.role == Role::kListener ||
+      (name.role == Role::kInitiator && ConnectProgress(fd, name.id) != Progress::kUp)) {
+    errno = ENOTCONN;
+    return -1;
+  }
+  sockaddr_storage remote;
+  const socklen_t size = FromControl(name.remote, ShowsSix(name), &remote);
+  CopyOut(remote, size, address, length);
+  return 0;
+}
+
+MPTCPTLS_HOOK ssize_t sendto(int fd, const void* bytes, size_t size, int flags,
+                             const sockaddr* address, socklen_t length) {
+  Name name;
+  // TCP ignores the address of a connected socket.
+  if (IsInternet(address, length) && Enabled() && Captured(fd, &name)) {
+    address = nullptr;
+    length = 0;
+  }
+  return real::sendto()(fd, bytes, size, flags, address, length);
+}
+
+MPTCPTLS_HOOK ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  Name name;
+  if (message == nullptr || !IsInternet(message->msg_name, message->msg_namelen) || !Enabled() ||
+      !Captured(fd, &name))
+    return real::sendmsg()(fd, message, flags);
+  msghdr bare = *message;
+  bare.msg_name = nullptr;
+  bare.msg_namelen = 0;
+  return real::sendmsg()(fd, &bare, flags);
+}
+
+MPTCPTLS_HOOK ssize_t recvfrom(int fd, void* bytes, size_t size, int flags, sockaddr* address,
+                               socklen_t* length) {
+  if (address == nullptr || length == nullptr || !Enabled())
+    return real::recvfrom()(fd, bytes, size, flags, address, length);
+  sockaddr_storage from;
+  socklen_t from_length = sizeof from;
+  memset(&from, 0, sizeof from);
+  const ssize_t result =
+      real::recvfrom()(fd, bytes, size, flags, reinterpret_cast<sockaddr*>(&from), &from_length);
+  if (result < 0) return result;
+  if (HideName(fd, from, from_length))
+    *length = 0;
+  else
+    CopyOut(from, from_length, address, length);
+  return result;
+}
+
+MPTCPTLS_HOOK ssize_t __recvfrom_chk(int fd, void* bytes, size_t size, size_t buffer, int flags,
+                                     sockaddr* address, socklen_t* length) {
+  if (size > buffer) __builtin_trap();  // as glibc: the program is about to overrun its buffer
+  return recvfrom(fd, bytes, size, flags, address, length);
+}
+
+MPTCPTLS_HOOK ssize_t recvmsg(int fd, msghdr* message, int flags) {
+  const ssize_t result = real::recvmsg()(fd, message, flags);
+  if (result < 0 || message->msg_name == nullptr || message->msg_namelen < sizeof(sa_family_t) ||
+      static_cast<const sockaddr*>(message->msg_name)->sa_family != AF_UNIX || !Enabled())
+    return result;
+  Name name;
+  if (Captured(fd, &name)) message->msg_namelen = 0;
+  return result;
+}

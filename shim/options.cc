@@ -1,0 +1,170 @@
+// getsockopt() and setsockopt(). On a TCP socket the kernel answers at once; only what a unix
+// socket cannot say is looked at again.
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "shim/captured.h"
+#include "shim/connect.h"
+#include "shim/control_client.h"
+#include "shim/real.h"
+#include "shim/settings.h"
+
+namespace mptcptls::shim {
+namespace {
+
+using control::Name;
+
+bool IsTcpLevel(int level) {
+  return level == IPPROTO_TCP || level == IPPROTO_IP || level == IPPROTO_IPV6;
+}
+
+int Fail(int error) {
+  if (error == 0) return 0;
+  errno = error;
+  return -1;
+}
+
+int PutBytes(const void* from, socklen_t size, void* value, socklen_t* length) {
+  if (*length > size) *length = size;
+  memcpy(value, from, *length);
+  return 0;
+}
+
+int PutInt(int number, void* value, socklen_t* length) {
+  return PutBytes(&number, sizeof number, value, length);
+}
+
+void GetError(int fd, const Name& name, int error, void* value, socklen_t* length) {
+  if (name.role == control::Role::kInitiator) {
+    const bool up = error == 0 && ConnectProgress(fd, name.id) == Progress::kUp;
+    error = TranslateError(name, error);
+    Notes notes = ReadNotes(fd);
+    notes.up |= up;
+    WriteNotes(fd, notes);
+  }
+  PutInt(error, value, length);
+}
+
+// SOL_SOCKET options whose answer a unix socket gives differently. `result` is the kernel's.
+int AnswerSocketLevel(int fd, int option, void* value, socklen_t* length, int result) {
+  const ErrnoKeeper keeper;
+  int number = 0;
+  if (*length >= sizeof number) memcpy(&number, value, sizeof number);
+  const bool differs = (option == SO_DOMAIN && number == AF_UNIX) ||
+                       (option == SO_PROTOCOL && number == 0) ||
+                       (option == SO_ERROR && number != 0) || option == SO_SNDBUF ||
+                       option == SO_PEERCRED || option == SO_MAX_PACING_RATE;
+  Name name;
+  if (!differs || !Captured(fd, &name)) return result;
+  switch (option) {
+    case SO_DOMAIN:
+      return PutInt(name.mapped || name.local.family == 6 ? AF_INET6 : AF_INET, value, length);
+    case SO_PROTOCOL:
+      return PutInt(IPPROTO_TCP, value, length);
+    case SO_ERROR:
+      GetError(fd, name, number, value, length);
+      return 0;
+    case SO_SNDBUF: {
+      const Notes notes = ReadNotes(fd);
+      return notes.send_buffer == 0 ? result
+                                    : PutInt(static_cast<int>(notes.send_buffer), value, length);
+    }
+    case SO_PEERCRED: {
+      const ucred nobody{0, static_cast<uid_t>(-1), static_cast<gid_t>(-1)};
+      return PutBytes(&nobody, sizeof nobody, value, length);
+    }
+    default: {  // SO_MAX_PACING_RATE holds our notes
+      const uint64_t unlimited = ~0ull;
+      return PutBytes(&unlimited, *length > 4 ? 8 : 4, value, length);
+    }
+  }
+}
+
+int GetFromEngine(int fd, int level, int option, void* value, socklen_t* length) {
+  if (level == IPPROTO_TCP && option == TCP_NODELAY)
+    return PutInt(ReadNotes(fd).no_delay ? 1 : 0, value, length);
+  if (level == IPPROTO_TCP && option == TCP_CORK)
+    return PutInt(ReadNotes(fd).cork ? 1 : 0, value, length);
+  return Fail(AskOption(control::Verb::kGetOption, fd, level, option, value, length));
+}
+
+// TCP_NODELAY and TCP_CORK are asked for on each request by servers; they cost no conversation.
+int SetAtEngine(int fd, int level, int option, const void* value, socklen_t length) {
+  if (level == IPPROTO_TCP && (option == TCP_NODELAY || option == TCP_CORK)) {
+    int number = 0;
+    if (length < sizeof number) return Fail(EINVAL);
+    memcpy(&number, value, sizeof number);
+    Notes notes = ReadNotes(fd);
+    (option == TCP_NODELAY ? notes.no_delay : notes.cork) = number != 0;
+    WriteNotes(fd, notes);
+    return 0;
+  }
+  return Fail(
+      AskOption(control::Verb::kSetOption, fd, level, option, const_cast<void*>(value), &length));
+}
+
+// What the kernel would make of the number on a TCP socket: bounded, doubled.
+uint32_t SendBufferNumber(int wanted) {
+  const int probe = real::socket()(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return static_cast<uint32_t>(wanted) * 2;
+  int number = 0;
+  socklen_t length = sizeof number;
+  real::setsockopt()(probe, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
+  real::getsockopt()(probe, SOL_SOCKET, SO_SNDBUF, &number, &length);
+  close(probe);
+  return static_cast<uint32_t>(number);
+}
+
+// SO_SNDBUF is never lowered on a unix socket of ours: the engine leaves a byte in it unread, and a
+// pending connect() fills a quarter. The program reads its own number back.
+int SetSendBuffer(int fd, const void* value, socklen_t length) {
+  int wanted = 0;
+  if (length < sizeof wanted) return Fail(EINVAL);
+  memcpy(&wanted, value, sizeof wanted);
+  const ErrnoKeeper keeper;
+  Notes notes = ReadNotes(fd);
+  notes.send_buffer = SendBufferNumber(wanted);
+  WriteNotes(fd, notes);
+  return 0;
+}
+
+}  // namespace
+}  // namespace mptcptls::shim
+
+using namespace mptcptls::shim;
+
+MPTCPTLS_HOOK int getsockopt(int fd, int level, int option, void* value,
+                             socklen_t* length) noexcept {
+  const socklen_t room = length == nullptr ? 0 : *length;
+  const int saved = errno;
+  const int result = real::getsockopt()(fd, level, option, value, length);
+  if (value == nullptr || length == nullptr || !Enabled()) return result;
+  if (result == 0)
+    return level == SOL_SOCKET ? AnswerSocketLevel(fd, option, value, length, result) : result;
+  mptcptls::control::Name name;
+  const bool refused = errno == EOPNOTSUPP || errno == ENOPROTOOPT;
+  if (!refused || !(IsTcpLevel(level) || option == SO_REUSEPORT) || !Captured(fd, &name))
+    return result;
+  errno = saved;
+  *length = room;
+  return GetFromEngine(fd, level, option, value, length);
+}
+
+MPTCPTLS_HOOK int setsockopt(int fd, int level, int option, const void* value,
+                             socklen_t length) noexcept {
+  mptcptls::control::Name name;
+  const bool held_back = level == SOL_SOCKET && (option == SO_SNDBUF || option == SO_SNDBUFFORCE ||
+                                                 option == SO_MAX_PACING_RATE);
+  if (held_back && value != nullptr && Enabled() && Captured(fd, &name))
+    return option == SO_MAX_PACING_RATE ? 0 : SetSendBuffer(fd, value, length);
+  const int saved = errno;
+  const int result = real::setsockopt()(fd, level, option, value, length);
+  if (result == 0 || value == nullptr || !Enabled()) return result;
+  const bool refused = errno == EOPNOTSUPP || errno == ENOPROTOOPT;
+  const bool to_engine = IsTcpLevel(level) || (level == SOL_SOCKET && option == SO_REUSEPORT);
+  if (!refused || !to_engine || !Captured(fd, &name)) return result;
+  errno = saved;
+  return SetAtEngine(fd, level, option, value, length);
+}

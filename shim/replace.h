@@ -1,0 +1,21 @@
+// The unix socket that takes a TCP socket's place.
+#ifndef MPTCPTLS_SHIM_REPLACE_H_
+#define MPTCPTLS_SHIM_REPLACE_H_
+
+#include <stdint.h>
+
+namespace mptcptls::shim {
+
+// What a stranger may not shrink: below it, the byte that the engine leaves unread takes away
+// POLLOUT for good (FACTS.md, "A reset must never look like a clean end").
+inline constexpr int kSocketBuffer = 1 << 20;
+
+// Gives `unix_socket` the flags, time-outs and numbers of the kernel's TCP socket `tcp`.
+void CopyProperties(int tcp, int unix_socket);
+
+// A number nobody else has: names and identities.
+bool RandomId(uint64_t* id);
+
+}  // namespace mptcptls::shim
+
+#endif  // MPTCPTLS_SHIM_REPLACE_H_

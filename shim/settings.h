@@ -1,0 +1,26 @@
+// What the user said in the environment (MPTCPTLS_*), as it was when the process began: programs
+// clear and overwrite theirs (nginx), and those that they start shall keep it.
+#ifndef MPTCPTLS_SHIM_SETTINGS_H_
+#define MPTCPTLS_SHIM_SETTINGS_H_
+
+#include "engine/control.h"
+
+namespace mptcptls::shim {
+
+// nullptr when unset. Names as in the environment: "MPTCPTLS_REQUIRE".
+const char* Setting(const char* name);
+
+// "NAME=value" of LD_PRELOAD and every MPTCPTLS_* variable; nullptr past the end.
+const char* KeptVariable(int index);
+
+bool Required();  // MPTCPTLS_REQUIRE=1: ENETDOWN rather than kernel TCP
+
+// MPTCPTLS_AUTH = auto | tls | keys | tcp; `given` tells whether it was set to one of these.
+control::Auth AuthSetting(bool* given);
+
+// False in set-user-id programs, where nothing is hooked.
+bool Enabled();
+
+}  // namespace mptcptls::shim
+
+#endif  // MPTCPTLS_SHIM_SETTINGS_H_
