@@ -75,7 +75,7 @@ int Main(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   CLI::App app(kDescription, "mptcptls");
   app.set_version_flag("--version", "mptcptls " MPTCPTLS_VERSION);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // with 1, an unknown one would be called a missing one
   Verb verb;
   const auto run = std::make_shared<RunOptions>();
   AddRun(app, run, &verb);
@@ -96,7 +96,9 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kSuccess : kUsage;
   }
-  return verb();
+  if (verb) return verb();
+  fputs(app.help().c_str(), stderr);
+  return kUsage;
 }
 
 }  // namespace
