@@ -1,0 +1,39 @@
+// The contest: every contender over every number of paths, several times in turn, so that whatever
+// else the machine does in these minutes falls on all alike.
+#ifndef MPTCPTLS_TESTS_BENCH_THROUGHPUT_H_
+#define MPTCPTLS_TESTS_BENCH_THROUGHPUT_H_
+
+#include <string>
+#include <vector>
+
+#include "tests/bench/contender.h"
+
+namespace mptcptls::bench {
+
+struct ThroughputOptions {
+  Task task;
+  int runs = 3;
+  std::vector<int> paths = {1, 2};
+  std::vector<Contender> contenders = AllContenders();
+};
+
+// One line of the table: sample i is of round i.
+struct Row {
+  int paths = 1;
+  Contender contender = Contender::kTcp;
+  std::vector<Sample> samples;
+};
+
+struct Results {
+  ThroughputOptions options;
+  std::vector<Row> rows;
+  // Before each run, for a moment: cores that others kept busy.
+  std::vector<double> background_cores;
+};
+
+// Reports each run on stderr as it goes.
+Results MeasureThroughput(const ThroughputOptions& options);
+
+}  // namespace mptcptls::bench
+
+#endif  // MPTCPTLS_TESTS_BENCH_THROUGHPUT_H_
