@@ -4,8 +4,8 @@
 source "$(dirname "$0")/common.sh"
 
 bench=$ROOT/build/release/bin/mptcptls-bench
-case "${1:---help} ${*: -1}" in
-  -h\ * | --help\ * | *\ -h | *\ --help)
+case " ${*:---help} " in
+  *" -h "* | *" --help "*)
     if [ -x "$bench" ]; then exec "$bench" "${@:---help}"; fi
     sed -n '2,3s/^# //p' "$0"
     exit 0

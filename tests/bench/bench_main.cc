@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   for (const Contender contender : AllContenders()) names.push_back(NameOf(contender));
   const std::vector<std::string> all_names = names;
   std::string json;
+  int patience = static_cast<int>(options.patience.count());
 
   CLI::App app("Benchmarks of libmptcptls, in network namespaces of their own. Needs root.",
                "bench.sh");
@@ -71,9 +72,13 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 2));
   throughput->add_option("--congestion", options.task.congestion, "of the kernel's contenders")
       ->capture_default_str();
+  throughput->add_option("--wait", patience, "seconds to wait before each run for a quiet machine")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
   throughput->add_option("--json", json, "also write all figures to this file");
   CLI11_PARSE(app, argc, argv);
   options.contenders = ToContenders(names);
+  options.patience = std::chrono::seconds(patience);
   try {
     return Throughput(options, json);
   } catch (const std::exception& error) {

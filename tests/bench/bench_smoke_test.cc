@@ -20,8 +20,8 @@ std::string Driver() {
 TEST(BenchSmoke, ThroughputPrintsEveryRow) {
   const std::string file = testing::TempDir() + "/bench-" + std::to_string(getpid()) + ".json";
   const auto driver =
-      lab::Child::Start({.argv = {Driver(), "throughput", "--size", "20M", "--runs", "1", "--only",
-                                  "floor,tcp,mptcp", "--json", file}},
+      lab::Child::Start({.argv = {Driver(), "throughput", "--size", "20M", "--runs", "1", "--wait",
+                                  "0", "--only", "floor,tcp,mptcp", "--json", file}},
                         [] {});
   ASSERT_EQ(driver->Wait(std::chrono::seconds(50)), 0) << driver->err();
   for (const char* paths : {"1", "2"}) {
@@ -35,12 +35,12 @@ TEST(BenchSmoke, ThroughputPrintsEveryRow) {
   ASSERT_EQ(json.at("rows").size(), 6u);
   for (const auto& row : json.at("rows")) {
     EXPECT_GT(row.at("gbit_per_second").at("median"), 0) << row;
-    // Who can use two paths does.
+    // How much of it a second path carries is the kernel's affair, but who has one path uses one.
     const double share = row.at("second_path_share").at("median");
     if (row.at("paths") == 1 || row.at("who") == "tcp") {
       EXPECT_LT(share, 0.01) << row;
-    } else {
-      EXPECT_GT(share, 0.01) << row;
+    } else if (row.at("who") == "floor") {
+      EXPECT_GT(share, 0.4) << row;
     }
   }
 }

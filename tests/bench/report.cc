@@ -15,13 +15,11 @@ namespace mptcptls::bench {
 namespace {
 
 constexpr int kBarLength = 44;
-// Cores kept busy by others, and the part of the machine taken by its hypervisor, from which on the
-// figures deserve a warning.
-constexpr double kQuietCores = 0.15;
+// The part of the machine taken by its hypervisor from which on the figures deserve a warning.
 constexpr double kQuietStolen = 0.05;
 
 [[gnu::format(printf, 1, 2)]] std::string Format(const char* format, ...) {
-  std::array<char, 400> text;
+  std::array<char, 1000> text;
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(text.data(), text.size(), format, arguments);

@@ -19,6 +19,15 @@ double MeasureBackground() {
   return pause.processors.busy / pause.seconds;
 }
 
+// Returns what others are still at when it is quiet, or when patience ends.
+double AwaitQuiet(std::chrono::seconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    const double cores = MeasureBackground();
+    if (cores <= kQuietCores || std::chrono::steady_clock::now() >= deadline) return cores;
+  }
+}
+
 std::unique_ptr<lab::Lab> MakeLab(int paths) {
   auto made = std::make_unique<lab::Lab>(lab::LabOptions{.links = paths, .kernel_mptcp = true});
   PrepareKernelMptcp(*made);
@@ -42,9 +51,9 @@ Results MeasureThroughput(const ThroughputOptions& options) {
   for (int round = 1; round <= options.runs; ++round) {
     for (size_t i = 0; i < results.rows.size(); ++i) {
       Row& row = results.rows[i];
-      fprintf(stderr, "  %2zu of %zu  round %d, %d path%s, %-6s", ++done, all, round, row.paths,
-              row.paths == 1 ? ", " : "s,", NameOf(row.contender).c_str());
-      results.background_cores.push_back(MeasureBackground());
+      fprintf(stderr, "  %2zu of %zu  round %d, %-10s %-6s", ++done, all, round,
+              row.paths == 1 ? "one path," : "two paths,", NameOf(row.contender).c_str());
+      results.background_cores.push_back(AwaitQuiet(options.patience));
       row.samples.push_back(Run(row.contender, *labs[i / options.contenders.size()], options.task));
       const Transfer& transfer = row.samples.back().transfer;
       fprintf(stderr, "%6.1f s  %6.2f Gbit/s\n", transfer.seconds, transfer.GbitPerSecond());

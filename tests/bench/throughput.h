@@ -3,16 +3,21 @@
 #ifndef MPTCPTLS_TESTS_BENCH_THROUGHPUT_H_
 #define MPTCPTLS_TESTS_BENCH_THROUGHPUT_H_
 
-#include <string>
+#include <chrono>
 #include <vector>
 
 #include "tests/bench/contender.h"
 
 namespace mptcptls::bench {
 
+// From so many cores busy with others' work on, the machine is not quiet.
+inline constexpr double kQuietCores = 0.15;
+
 struct ThroughputOptions {
   Task task;
   int runs = 3;
+  // How long to wait, before each run, for others on this machine to become quiet.
+  std::chrono::seconds patience{20};
   std::vector<int> paths = {1, 2};
   std::vector<Contender> contenders = AllContenders();
 };
@@ -27,7 +32,7 @@ struct Row {
 struct Results {
   ThroughputOptions options;
   std::vector<Row> rows;
-  // Before each run, for a moment: cores that others kept busy.
+  // Right before each run: cores that others kept busy.
   std::vector<double> background_cores;
 };
 
