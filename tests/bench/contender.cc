@@ -77,9 +77,10 @@ Pair PairOf(Contender contender, const Lab& lab, const Task& task) {
 
 // What both programs said; one of them failed.
 [[noreturn]] void ThrowFailure(Contender contender, const Child& receiver, const Child* sender) {
-  throw std::runtime_error(NameOf(contender) + " failed.\n  receiver: " + receiver.err() +
-                           (sender == nullptr ? "" : "\n  sender: " + sender->err()) +
-                           "\n  Measure the others with --only, without " + NameOf(contender));
+  std::string text = NameOf(contender) + " failed; its programs said:\n" + receiver.err();
+  if (sender != nullptr) text += sender->err();
+  throw std::runtime_error(text + "Remove the cause, or leave " + NameOf(contender) +
+                           " out with --only");
 }
 
 Transfer Carry(Contender contender, const Lab& lab, const Task& task) {
