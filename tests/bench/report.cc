@@ -108,8 +108,10 @@ std::string ToTable(const Results& results) {
   std::string text = Format("\n  %-5s  %-6s  %-22s  %-20s  %-20s  %s\n", "paths", "who", "Gbit/s",
                             "CPU s/GB", "of TCP", "on path 2");
   for (const Row& row : results.rows) {
-    const std::string share =
-        row.paths > 1 ? Format("%3.0f %%", SpreadOf(Shares(row)).median * 100) : "-";
+    const Spread second = SpreadOf(Shares(row));
+    const std::string share = row.paths == 1 ? "-"
+                                             : Format("%.0f %% (%.0f .. %.0f)", second.median * 100,
+                                                      second.low * 100, second.high * 100);
     text +=
         Format("  %-5d  %-6s  %-22s  %-20s  %-20s  %s\n", row.paths, NameOf(row.contender).c_str(),
                Cell(Gbit(row)).c_str(), Cell(ProcessorSeconds(row)).c_str(),
