@@ -13,6 +13,10 @@ inline constexpr int kSocketBuffer = 1 << 20;
 // Gives `unix_socket` the flags, time-outs and numbers of the kernel's TCP socket `tcp`.
 void CopyProperties(int tcp, int unix_socket);
 
+// The part of it that an accepted TCP socket has from its listener: time-outs, SO_LINGER,
+// SO_KEEPALIVE and other options of SOL_SOCKET that a unix socket has too.
+void CopyOptions(int from, int to);
+
 // A number nobody else has: names and identities.
 bool RandomId(uint64_t* id);
 
