@@ -32,6 +32,12 @@ enum class Capture { kDone, kKernel, kForbidden };
 
 bool IsNonBlocking(int fd) { return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0; }
 
+bool IsV6Only(int fd) {
+  int v6_only = 0;
+  socklen_t length = sizeof v6_only;
+  return real::getsockopt()(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &length) == 0 && v6_only != 0;
+}
+
 // Whether the kernel would reach `remote` from itself: an address of this host.
 bool IsOwnAddress(const sockaddr* remote, socklen_t length) {
   const int probe = real::socket()(remote->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -232,15 +238,23 @@ int ConnectAgain(int fd, const control::Name& name) {
   return error != 0 ? error : ECONNABORTED;
 }
 
-// -1: the kernel's connect() decides; else 0 or an errno.
+}  // namespace
+
 int Connect(int fd, const sockaddr* address, socklen_t length) {
   control::Address remote;
-  if (!ToControl(address, length, &remote)) return -1;
   control::Name name;
   int domain = 0;
+  if (address->sa_family == AF_UNSPEC) {
+    // TCP forgets its connection, and is fresh again.
+    if (!Captured(fd, &name) || name.role == control::Role::kListener) return -1;
+    GiveBack(fd, -1, name.mapped || name.remote.family == 6);
+    return 0;
+  }
+  if (!ToControl(address, length, &remote)) return -1;
   if (!FreshTcp(fd, &domain)) return Captured(fd, &name) ? ConnectAgain(fd, name) : -1;
   // The kernel's answers: a mapped address on an AF_INET socket, an AF_INET one on AF_INET6.
   if (domain != address->sa_family) return -1;
+  if (domain == AF_INET6 && remote.family == 4 && IsV6Only(fd)) return -1;
   const char* const bypass = Setting("MPTCPTLS_BYPASS");
   if (!Capturable(Purpose::kConnect, remote, false, bypass) || IsOwnAddress(address, length))
     return -1;
@@ -257,8 +271,6 @@ int Connect(int fd, const sockaddr* address, socklen_t length) {
   if (kernel >= 0) close(kernel);
   return result;
 }
-
-}  // namespace
 
 int TranslateError(const control::Name& name, int error) {
   if (error == 0 || name.role != control::Role::kInitiator) return error;
@@ -281,7 +293,9 @@ MPTCPTLS_HOOK int socket(int domain, int type, int protocol) noexcept {
 MPTCPTLS_HOOK int connect(int fd, const sockaddr* address, socklen_t length) {
   using namespace mptcptls::shim;
   const bool ours = address != nullptr && length >= sizeof address->sa_family &&
-                    (address->sa_family == AF_INET || address->sa_family == AF_INET6) && Enabled();
+                    (address->sa_family == AF_INET || address->sa_family == AF_INET6 ||
+                     address->sa_family == AF_UNSPEC) &&
+                    Enabled();
   const int saved = errno;
   const int result = ours ? Connect(fd, address, length) : -1;
   errno = saved;
