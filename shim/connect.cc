@@ -28,7 +28,8 @@ namespace {
 constexpr size_t kPadPiece = 16384;
 char zeros[kPadPiece];
 
-enum class Capture { kDone, kKernel, kForbidden };
+// kFailed: the engine closed before the whole request was there, so it knows already why not.
+enum class Capture { kDone, kFailed, kKernel, kForbidden };
 
 bool IsNonBlocking(int fd) { return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0; }
 
@@ -129,12 +130,12 @@ Capture Converse(int engine, int fd, int domain, const control::Address& remote,
   sockaddr_un address;
   const socklen_t length = control::EncodeName(name, &address);
   CopyProperties(fd, engine);
-  if (real::bind()(engine, reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
-      !SendPending(engine, reply.id)) {
-    Log("connect: cannot prepare the socket (errno %d): kernel TCP", errno);
-    return Capture::kForbidden;
-  }
-  return Capture::kDone;
+  if (real::bind()(engine, reinterpret_cast<const sockaddr*>(&address), length) == 0 &&
+      SendPending(engine, reply.id))
+    return Capture::kDone;
+  if (errno == EPIPE || errno == ECONNRESET) return Capture::kFailed;
+  Log("connect: cannot prepare the socket (errno %d): kernel TCP", errno);
+  return Capture::kForbidden;
 }
 
 // The number `fd` is the captured socket afterwards if it says kDone.
@@ -261,8 +262,9 @@ int Connect(int fd, const sockaddr* address, socklen_t length) {
   const bool blocking = !IsNonBlocking(fd);
   const int kernel = blocking ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
   uint64_t id = 0;
-  const Capture capture = TryCapture(fd, domain, remote, &id);
+  Capture capture = TryCapture(fd, domain, remote, &id);
   int result = -1;
+  if (capture == Capture::kFailed && (result = AskResult(id)) <= 0) capture = Capture::kForbidden;
   if (capture == Capture::kForbidden) result = Required() ? ENETDOWN : -1;
   if (capture == Capture::kDone) {
     result = EINPROGRESS;
