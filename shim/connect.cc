@@ -213,6 +213,7 @@ int FinishBlocking(int fd, const control::Name& name, int kernel) {
   const int error = TakeError(fd, name);
   if (error == 0) {
     NoteUp(fd);
+    real::setsockopt()(fd, SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
     return 0;
   }
   GiveBack(fd, kernel, name.mapped || name.remote.family == 6);

@@ -45,7 +45,7 @@ void CopyProperties(int tcp, int unix_socket) {
   const int flags = fcntl(tcp, F_GETFL);
   if (flags >= 0) fcntl(unix_socket, F_SETFL, flags & (O_NONBLOCK | O_ASYNC));
   CopyOptions(tcp, unix_socket);
-  real::setsockopt()(unix_socket, SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
+  real::setsockopt()(unix_socket, SOL_SOCKET, SO_SNDBUF, &kPendingBuffer, sizeof kPendingBuffer);
   const int receive = IntOption(tcp, SOL_SOCKET, SO_RCVBUF) / 2;  // the kernel doubles it
   real::setsockopt()(unix_socket, SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive);
   Notes notes;

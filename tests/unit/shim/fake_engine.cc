@@ -2,6 +2,8 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,22 +37,31 @@ void Send(int fd, const Message& message) {
   send(fd, &message, sizeof message, MSG_NOSIGNAL);
 }
 
-// Takes `size` bytes away, with one call where they are there: each makes an edge.
+// Takes `size` bytes away, with one call.
 void Drain(int fd, size_t size) {
   std::vector<char> bytes(size);
   recv(fd, bytes.data(), size, MSG_WAITALL);
 }
 
-// False when it never comes.
-bool AwaitBytes(int fd, size_t size) {
-  std::vector<char> bytes(size);
-  return recv(fd, bytes.data(), size, MSG_PEEK | MSG_WAITALL) >= 0;
+// Until `size` bytes are there, or the other end is gone: each arrival is an edge.
+void AwaitBytes(int fd, size_t size) {
+  const int set = epoll_create1(EPOLL_CLOEXEC);
+  epoll_event event{EPOLLIN | EPOLLRDHUP | EPOLLET, {.fd = fd}};
+  epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
+  int there = 0;
+  while (epoll_wait(set, &event, 1, -1) == 1 && (event.events & EPOLLRDHUP) == 0 &&
+         ioctl(fd, FIONREAD, &there) == 0 && static_cast<size_t>(there) < size) {
+  }
+  close(set);
 }
 
-void Echo(int fd) {
+// `skip` bytes are not the program's.
+void Echo(int fd, ssize_t skip) {
   char bytes[4096];
-  for (ssize_t n; (n = recv(fd, bytes, sizeof bytes, 0)) > 0;) {
-    if (send(fd, bytes, static_cast<size_t>(n), MSG_NOSIGNAL) < 0) return;
+  AwaitBytes(fd, 2);
+  for (ssize_t n; (n = recv(fd, bytes, sizeof bytes, 0)) > 0; skip = 0) {
+    const auto size = static_cast<size_t>(n - skip);
+    if (send(fd, bytes + skip, size, MSG_NOSIGNAL) < 0) return;
   }
 }
 
@@ -199,8 +210,8 @@ void FakeEngine::Connect(int fd, const control::ConnectRequest&) {
   if (refuse != 0 && early) return;
   AwaitBytes(fd, pending.header.length);
   if (refuse != 0) return;
-  Drain(fd, pending.header.length);
-  Echo(fd);
+  Drain(fd, pending.header.length - 1);  // the last byte stays, as with the real one
+  Echo(fd, 1);
 }
 
 void FakeEngine::Listen(int fd, const control::ListenRequest& request) {
