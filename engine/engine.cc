@@ -1,1 +1,240 @@
-#include "stack/types.h"
+#include "engine/engine.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/control_verbs.h"
+
+namespace mptcptls {
+namespace {
+
+constexpr int kPacketsPerBatch = 64;
+constexpr Duration kTick = std::chrono::seconds(1);
+constexpr size_t kMaxDeclined = 64;
+constexpr char kTunName[] = "mptcptls%d";
+
+HostConfig ToHostConfig(const Config& config, bool segmentation) {
+  HostConfig host;
+  host.cache_lifetime = config.cache_lifetime;
+  host.segmentation = segmentation;
+  host.token_server_id_bits = config.token_server_id_bits;
+  host.token_server_id = config.token_server_id;
+  return host;
+}
+
+}  // namespace
+
+Engine::Engine(Config config, EventLoop* loop)
+    : config_(std::move(config)),
+      loop_(loop),
+      began_(loop->now()),
+      idle_since_(loop->now()),
+      dumps_(loop),
+      relays_(loop, [this](uint16_t port) { ReleasePort(port); }),
+      streams_(loop),
+      on_tun_([this] { ReadTun(); }),
+      on_uplinks_([this] { ReadUplinks(); }),
+      tick_(loop->timers(), [this](Time now) { Tick(now); }),
+      packet_(size_t{1} << 16) {}
+
+Engine::~Engine() {
+  if (tun_ != nullptr) loop_->Remove(tun_->fd(), &on_tun_);
+  if (uplinks_ != nullptr) loop_->Remove(uplinks_->fd(), &on_uplinks_);
+}
+
+std::unique_ptr<Engine> Engine::Start(Config config, EventLoop* loop, std::string* error) {
+  std::unique_ptr<Engine> engine(new Engine(std::move(config), loop));
+  if (!engine->SetUp(error)) return nullptr;
+  return engine;
+}
+
+bool Engine::SetUp(std::string* error) {
+  tun_ = TunDevice::Open(kTunName, error);
+  if (tun_ == nullptr) return false;
+  uplinks_ = UplinkMonitor::Open(
+      {.exclude_ifindex = tun_->ifindex(), .extra_interfaces = config_.interfaces}, error);
+  if (uplinks_ == nullptr) return false;
+  // After the TUN exists: its rules name an interface's index (FACTS.md).
+  steering_ = Steering::Open(tun_->ifindex(), tun_->name(), error);
+  if (steering_ == nullptr || !ports_.Grow(error)) return false;
+  environment_ = std::make_unique<TunEnvironment>(tun_.get(), uplinks_.get(), &ports_, &dumps_,
+                                                  [this] { ApplySteering(); });
+  host_ = Host::Create(ToHostConfig(config_, tun_->segmentation()), environment_.get());
+  if (!ApplySteering()) {
+    *error = steering_error_;
+    return false;
+  }
+  TellAddresses();
+  loop_->Add(tun_->fd(), EPOLLIN, &on_tun_);
+  loop_->Add(uplinks_->fd(), EPOLLIN, &on_uplinks_);
+  tick_.Set(loop_->now() + kTick);
+  return true;
+}
+
+void Engine::Serve(Descriptor name) {
+  ControlVerbs verbs(this);
+  server_ = std::make_unique<ControlServer>(
+      loop_, std::move(name),
+      [&verbs](ControlPeer& peer, ControlMessage& message) { verbs.OnRequest(peer, message); });
+  idle_since_ = loop_->now();
+  loop_->Run(this);
+  server_.reset();
+}
+
+void Engine::Stop() {
+  if (std::exchange(stopping_, true)) return;
+  spdlog::info("ending, with {} connections", host_->connection_count());
+  relays_.AbortAll(loop_->now());
+  loop_->Stop();
+}
+
+// ---- The wire
+
+void Engine::ReadTun() {
+  for (int i = 0; i < kPacketsPerBatch; ++i) {
+    Offload offload;
+    const ssize_t length = tun_->Read(packet_.data(), packet_.size(), &offload);
+    if (length <= 0) {
+      if (length < 0) spdlog::warn("reading the TUN device: {}", strerror(static_cast<int>(-length)));
+      return;
+    }
+    if (!dumps_.empty()) {
+      const iovec piece{packet_.data(), static_cast<size_t>(length)};
+      dumps_.Write(CaptureFile::Direction::kIn, &piece, 1,
+                   offload.partial_checksum ? offload.tcp_offset : uint16_t{0});
+    }
+    host_->Input(loop_->now(), ByteSpan(packet_.data(), static_cast<size_t>(length)),
+                 offload.partial_checksum || offload.checksum_valid);
+  }
+}
+
+void Engine::ReadUplinks() {
+  if (!uplinks_->Process()) return;
+  // The way first, then the packets.
+  ApplySteering();
+  TellAddresses();
+}
+
+void Engine::TellAddresses() {
+  std::vector<LocalAddress> addresses;
+  for (const UplinkAddress& uplink : uplinks_->addresses()) {
+    if (uplink.running) addresses.push_back({uplink.address, uplink.ifname, uplink.mtu});
+  }
+  host_->SetLocalAddresses(loop_->now(), std::move(addresses));
+}
+
+bool Engine::ApplySteering() {
+  std::vector<PortRange> ports = ports_.ranges();
+  for (const auto& [port, uses] : bound_ports_) ports.push_back({port, port});
+  std::vector<SteeredListener> listeners;
+  for (const auto& [id, listener] : listeners_) {
+    const auto steered = listener->Steered();
+    listeners.insert(listeners.end(), steered.begin(), steered.end());
+  }
+  std::string error;
+  const bool applied =
+      steering_->Apply(uplinks_->addresses(), uplinks_->next_hops(), ports, listeners, &error);
+  if (!applied && error != steering_error_) spdlog::error("steering: {}", error);
+  steering_error_ = error;
+  return applied;
+}
+
+std::vector<std::string> Engine::Installed() const {
+  std::vector<std::string> lines = {"TUN device " + tun_->name() + " (vanishes with this process)"};
+  const auto steering = steering_->Describe();
+  lines.insert(lines.end(), steering.begin(), steering.end());
+  return lines;
+}
+
+bool Engine::TakeBoundPort(uint16_t port) {
+  if (++bound_ports_[port] > 1 || ApplySteering()) return true;
+  bound_ports_.erase(port);
+  return false;
+}
+
+void Engine::ReleasePort(uint16_t port) {
+  const auto it = bound_ports_.find(port);
+  if (it == bound_ports_.end() || --it->second > 0) return;
+  bound_ports_.erase(it);
+  ApplySteering();
+}
+
+// ---- Listeners
+
+int Engine::AddListener(const CapturedListener::Options& options, Descriptor kernel) {
+  auto listener = std::make_unique<CapturedListener>(options, std::move(kernel), loop_, host_.get(),
+                                                     &relays_, &streams_);
+  const int error = listener->Start();
+  if (error != 0) return error;
+  const auto [it, added] = listeners_.emplace(options.name.id, std::move(listener));
+  if (!added) return EADDRINUSE;
+  if (!ApplySteering()) {
+    listeners_.erase(it);
+    return ENETDOWN;
+  }
+  std::erase_if(declined_, [&](const auto& d) { return d.endpoint == options.endpoint; });
+  spdlog::info("{} listens on {}", options.program.name, options.endpoint.ToString());
+  return 0;
+}
+
+void Engine::Decline(DeclinedListener listener) {
+  spdlog::warn("{} is not captured: {}", listener.endpoint.ToString(), listener.reason);
+  std::erase_if(declined_, [&](const auto& d) { return d.endpoint == listener.endpoint; });
+  declined_.push_back(std::move(listener));
+  if (declined_.size() > kMaxDeclined) declined_.pop_front();
+}
+
+template <typename Predicate>
+bool Engine::ReleaseIf(Predicate dead) {
+  const size_t released = std::erase_if(listeners_, [&](const auto& entry) {
+    if (!dead(*entry.second)) return false;
+    spdlog::info("{} is gone", entry.second->options().endpoint.ToString());
+    return true;
+  });
+  return released > 0 && ApplySteering();
+}
+
+bool Engine::ReleaseDead(uint16_t port) {
+  return ReleaseIf([port](const CapturedListener& listener) {
+    return listener.options().endpoint.port == port && listener.IsDead();
+  });
+}
+
+// ---- Time
+
+Time Engine::NextDeadline() { return more_work_ ? loop_->now() : host_->NextTimer(); }
+
+void Engine::Advance(Time now) {
+  if (host_->NextTimer() <= now) host_->Advance(now);
+}
+
+void Engine::OnBatchDone(Time /*now*/) {
+  more_work_ = relays_.PumpDirty();
+  streams_.Sweep();
+  dumps_.Sweep();
+  if (server_ != nullptr) server_->Sweep();
+}
+
+bool Engine::Idle() const {
+  return host_->connection_count() == 0 && listeners_.empty() && relays_.size() == 0 &&
+         streams_.size() == 0 && dumps_.empty();
+}
+
+void Engine::Tick(Time now) {
+  tick_.Set(now + kTick);
+  ReleaseIf([](const CapturedListener& listener) { return listener.IsDead(); });
+  if (!steering_error_.empty()) ApplySteering();
+  if (!Idle()) {
+    idle_since_ = now;
+    return;
+  }
+  if (now - idle_since_ < config_.idle_timeout) return;
+  idle_since_ = now;
+  if (!server_->Close()) return;
+  spdlog::info("idle: ending");
+  loop_->Stop();
+}
+
+}  // namespace mptcptls

@@ -35,6 +35,7 @@ struct VnetHeader {
 };
 static_assert(sizeof(VnetHeader) == 10);
 constexpr uint8_t kNeedsChecksum = 1;
+constexpr uint8_t kDataValid = 2;
 constexpr uint8_t kGsoNone = 0;
 constexpr uint8_t kGsoTcpV4 = 1;
 constexpr uint8_t kGsoTcpV6 = 4;
@@ -207,6 +208,7 @@ ssize_t TunDevice::Read(uint8_t* buffer, size_t capacity, Offload* offload) {
   length -= static_cast<ssize_t>(sizeof header);
 
   *offload = Offload{};
+  offload->checksum_valid = (header.flags & kDataValid) != 0;
   if (header.gso_type != kGsoNone) offload->gso_size = header.gso_size;
   if ((header.flags & kNeedsChecksum) != 0) {
     offload->partial_checksum = true;

@@ -17,6 +17,7 @@ namespace mptcptls {
 // What the kernel says, or is told, about a packet beside its bytes (struct virtio_net_hdr).
 struct Offload {
   bool partial_checksum = false;  // the TCP checksum holds the pseudo-header's sum only
+  bool checksum_valid = false;    // read: a device has checked it
   uint16_t gso_size = 0;          // payload bytes per packet on the wire; 0: one packet
   uint16_t header_length = 0;     // IP + TCP header with options
   uint16_t tcp_offset = 0;        // where the TCP header begins

@@ -39,6 +39,7 @@ enum class EndReason : uint8_t {
 struct SubflowStatus {
   uint8_t local_id = 0, remote_id = 0;
   FourTuple tuple;
+  std::string uplink;          // interface name
   bool joined = false;         // MP_JOIN (else MP_CAPABLE)
   bool authenticated = false;  // its handshake proved the keys
   bool backup = false;

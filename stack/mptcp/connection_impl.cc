@@ -335,6 +335,7 @@ SubflowStatus ConnectionImpl::StatusOf(const Path& path) const {
   s.local_id = path.local_id;
   s.remote_id = path.remote_id;
   s.tuple = path.tuple;
+  s.uplink = path.uplink;
   s.joined = path.joined;
   s.authenticated = path.authenticated;
   s.backup = path.backup;

@@ -1,0 +1,99 @@
+#include "engine/captured_listener.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "engine/addresses.h"
+#include "engine/unix_socket.h"
+
+namespace mptcptls {
+namespace {
+
+constexpr Duration kLocalRetry = std::chrono::milliseconds(20);
+
+}  // namespace
+
+CapturedListener::CapturedListener(Options options, Descriptor kernel, EventLoop* loop, Host* host,
+                                   Relays* relays, KernelStreams* streams)
+    : options_(std::move(options)),
+      kernel_(std::move(kernel)),
+      loop_(loop),
+      host_(host),
+      relays_(relays),
+      streams_(streams),
+      again_(loop->timers(), [this](Time) { OnEvents(EPOLLIN); }) {}
+
+CapturedListener::~CapturedListener() {
+  loop_->Remove(kernel_.get(), this);
+  if (id_) host_->CloseListener(loop_->now(), *id_);
+}
+
+int CapturedListener::Start() {
+  if (listen(kernel_.get(), options_.backlog) != 0) return errno;
+  // Level-triggered would spin while the program's backlog is full.
+  if (!loop_->Add(kernel_.get(), EPOLLIN | EPOLLET, this)) return errno;
+  id_ = host_->Listen(options_.endpoint, options_.listen, this);
+  return 0;
+}
+
+bool CapturedListener::CanAccept() {
+  // As many as the kernel's own queue would hold.
+  return waiting() <= static_cast<size_t>(std::max(options_.backlog, 0));
+}
+
+Relay* CapturedListener::Deliver(Connection* connection) {
+  ++accepted_;
+  Relay* const relay = relays_->Make(options_.program);
+  relay->Attach(connection);
+  relay->DeliverTo(options_.name);
+  return relay;
+}
+
+ConnectionObserver* CapturedListener::OnAccepted(Connection& connection, Time /*now*/) {
+  return Deliver(&connection);
+}
+
+// ---- Clients on this host
+
+void CapturedListener::OnEvents(uint32_t /*events*/) {
+  while (CanAccept()) {
+    if (!AcceptLocal()) return;
+  }
+  if (!again_.armed()) again_.Set(loop_->now() + kLocalRetry);
+}
+
+bool CapturedListener::AcceptLocal() {
+  sockaddr_storage from{};
+  socklen_t length = sizeof from;
+  Descriptor socket(accept4(kernel_.get(), reinterpret_cast<sockaddr*>(&from), &length,
+                            SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!socket.valid()) {
+    // Out of descriptors: the client stays in the kernel's queue.
+    if (errno != EAGAIN && !again_.armed()) again_.Set(loop_->now() + kLocalRetry);
+    return errno == ECONNABORTED || errno == EINTR;
+  }
+  const auto remote = ToEndpoint(from);
+  const auto local = LocalEndpoint(socket.get());
+  if (!remote || !local) return true;
+  KernelStream* const stream = streams_->Make(std::move(socket), *local, *remote);
+  stream->Start(Deliver(stream));
+  return true;
+}
+
+// ---- The program
+
+bool CapturedListener::IsDead() const { return BoundSocket(options_.name).valid(); }
+
+std::vector<SteeredListener> CapturedListener::Steered() const {
+  const Endpoint& endpoint = options_.endpoint;
+  std::vector<SteeredListener> steered{{endpoint.address, endpoint.port}};
+  const bool dual = endpoint.address.family == Family::kV6 && endpoint.address.IsUnspecified() &&
+                    !options_.listen.v6only;
+  if (dual) steered.push_back({IpAddress::V4(0u), endpoint.port});
+  return steered;
+}
+
+}  // namespace mptcptls

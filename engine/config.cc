@@ -1,0 +1,289 @@
+#include "engine/config.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+#include <string_view>
+#include <toml++/toml.h>
+
+#include "absl/strings/str_cat.h"
+#include "tun/route_intervals.h"
+
+namespace mptcptls {
+namespace {
+
+constexpr size_t kMaxFile = 1u << 20;
+
+std::string At(const std::string& path, const toml::source_region& where) {
+  return absl::StrCat(path, ":", where.begin.line, ":", where.begin.column, ": ");
+}
+
+template <typename Number>
+std::optional<Number> ToNumber(std::string_view text, Number most) {
+  Number value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc() || end != text.data() + text.size() || value > most) return std::nullopt;
+  return value;
+}
+
+// "443", "10.0.0.0/8", "10.0.0.1:443", "[2001:db8::]/32", "[2001:db8::1]:443", "fd00::/8".
+std::optional<Match> ToMatch(std::string_view text) {
+  Match match;
+  if (const auto port = ToNumber<uint32_t>(text, 65535)) {
+    match.port = static_cast<uint16_t>(*port);
+    return *port == 0 ? std::nullopt : std::optional(match);
+  }
+  std::string_view address = text;
+  std::string_view rest;
+  if (!text.empty() && text.front() == '[') {
+    const size_t end = text.find(']');
+    if (end == std::string_view::npos) return std::nullopt;
+    address = text.substr(1, end - 1);
+    rest = text.substr(end + 1);
+  } else if (std::ranges::count(text, ':') == 1) {
+    address = text.substr(0, text.find(':'));
+    rest = text.substr(text.find(':'));
+  }
+  if (!rest.empty() && rest.front() == ':') {
+    const auto port = ToNumber<uint32_t>(rest.substr(1), 65535);
+    if (!port || *port == 0) return std::nullopt;
+    match.port = static_cast<uint16_t>(*port);
+    rest = {};
+  }
+  std::string whole = absl::StrCat(std::string(address), std::string(rest));
+  std::optional<uint32_t> bits;
+  if (const size_t slash = whole.find('/'); slash != std::string::npos) {
+    bits = ToNumber<uint32_t>(std::string_view(whole).substr(slash + 1), 128);
+    if (!bits) return std::nullopt;
+    whole.resize(slash);
+  }
+  match.network = IpAddress::Parse(whole);
+  if (!match.network) return std::nullopt;
+  const uint32_t most = match.network->family == Family::kV4 ? 32 : 128;
+  if (bits.value_or(most) > most) return std::nullopt;
+  match.prefix_length = static_cast<uint8_t>(bits.value_or(most));
+  return match;
+}
+
+std::optional<AuthPolicy> ToAuth(std::string_view text) {
+  if (text == "auto") return AuthPolicy::kAuto;
+  if (text == "tls") return AuthPolicy::kTls;
+  if (text == "keys") return AuthPolicy::kKeys;
+  if (text == "tcp") return AuthPolicy::kTcp;
+  return std::nullopt;
+}
+
+constexpr char kMatchHelp[] =
+    "a port, an address, a network or address:port is meant here: \"443\", \"10.0.0.0/8\", "
+    "\"192.0.2.1:443\", \"[2001:db8::1]:443\"";
+
+// One table of the file, key by key; the first error stays.
+class Reader {
+ public:
+  Reader(std::string path, std::string* error) : path_(std::move(path)), error_(error) {}
+
+  using Take = std::function<bool(const toml::node&)>;
+  bool Table(const toml::table& table, const std::map<std::string, Take>& keys) {
+    for (const auto& [key, node] : table) {
+      const auto known = keys.find(std::string(key.str()));
+      if (known == keys.end()) {
+        std::string names;
+        for (const auto& [name, take] : keys) absl::StrAppend(&names, names.empty() ? "" : ", ", name);
+        return Fail(node, absl::StrCat("unknown key \"", std::string(key.str()),
+                                       "\"; known here are: ", names));
+      }
+      if (!known->second(node)) return false;
+    }
+    return true;
+  }
+
+  bool Fail(const toml::node& node, const std::string& what) {
+    *error_ = absl::StrCat(At(path_, node.source()), what);
+    return false;
+  }
+
+  bool Number(const toml::node& node, int64_t least, int64_t most, int64_t* out) {
+    const auto value = node.value<int64_t>();
+    if (!node.is_integer() || *value < least || *value > most)
+      return Fail(node, absl::StrCat("a whole number from ", least, " to ", most, " is meant here"));
+    *out = *value;
+    return true;
+  }
+
+  bool Seconds(const toml::node& node, Duration* out) {
+    int64_t seconds = 0;
+    if (!Number(node, 1, 7 * 86400, &seconds)) return false;
+    *out = std::chrono::seconds(seconds);
+    return true;
+  }
+
+  // Each element of an array.
+  bool Each(const toml::node& node, const Take& take) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return Fail(node, "a list [ ... ] is meant here");
+    return std::ranges::all_of(*array, [&](const toml::node& item) { return take(item); });
+  }
+
+  bool Text(const toml::node& node, std::string* out) {
+    if (!node.is_string()) return Fail(node, "a text in quotes is meant here");
+    *out = *node.value<std::string>();
+    return true;
+  }
+
+  bool OneMatch(const toml::node& node, Match* out) {
+    std::string text;
+    if (node.is_integer()) text = absl::StrCat(*node.value<int64_t>());
+    const auto match = text.empty() && !Text(node, &text) ? std::nullopt : ToMatch(text);
+    if (!match) return Fail(node, kMatchHelp);
+    *out = *match;
+    return true;
+  }
+
+  bool Matches(const toml::node& node, std::vector<Match>* out) {
+    return Each(node, [&](const toml::node& item) {
+      Match match;
+      if (!OneMatch(item, &match)) return false;
+      out->push_back(match);
+      return true;
+    });
+  }
+
+  bool Rule(const toml::node& node, std::vector<AuthRule>* out) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) return Fail(node, "[[rule]] with to or listen, and auth, is meant here");
+    AuthRule rule;
+    bool matched = false;
+    bool has_auth = false;
+    const auto match = [&](bool listen) {
+      return [&, listen](const toml::node& item) {
+        matched = true;
+        rule.listen = listen;
+        return OneMatch(item, &rule.match);
+      };
+    };
+    const auto auth = [&](const toml::node& item) {
+      std::string text;
+      const auto value = Text(item, &text) ? ToAuth(text) : std::nullopt;
+      if (!value) return Fail(item, "auth is \"auto\", \"tls\", \"keys\" or \"tcp\"");
+      rule.auth = *value;
+      has_auth = true;
+      return true;
+    };
+    if (!Table(*table, {{"to", match(false)}, {"listen", match(true)}, {"auth", auth}}))
+      return false;
+    if (!matched || !has_auth) return Fail(node, "a rule needs auth, and to or listen");
+    out->push_back(rule);
+    return true;
+  }
+
+ private:
+  std::string path_;
+  std::string* error_;
+};
+
+}  // namespace
+
+bool Match::Matches(const Endpoint& endpoint) const {
+  if (port != 0 && port != endpoint.port) return false;
+  return !network || PrefixContains(*network, prefix_length, endpoint.address);
+}
+
+bool Config::IsClearPort(uint16_t port) const {
+  return std::ranges::find(clear_ports, port) != clear_ports.end();
+}
+
+bool Config::Bypassed(const Endpoint& endpoint) const {
+  return std::ranges::any_of(bypass, [&](const Match& m) { return m.Matches(endpoint); });
+}
+
+bool Config::ListenAllowed(const Endpoint& endpoint) const {
+  return std::ranges::any_of(listen_allow, [&](const Match& m) { return m.Matches(endpoint); });
+}
+
+std::optional<AuthPolicy> Config::RuleFor(const Endpoint& endpoint, bool listen) const {
+  for (const AuthRule& rule : rules) {
+    if (rule.listen == listen && rule.match.Matches(endpoint)) return rule.auth;
+  }
+  return std::nullopt;
+}
+
+std::optional<Config> ParseConfig(const std::string& text, const std::string& path,
+                                  std::string* error) {
+  toml::table table;
+  try {
+    table = toml::parse(text, path);
+  } catch (const toml::parse_error& failure) {
+    *error = absl::StrCat(At(path, failure.source()), std::string(failure.description()));
+    return std::nullopt;
+  }
+  Config config;
+  config.file = path;
+  Reader reader(path, error);
+  const auto ports = [&](const toml::node& node) {
+    config.clear_ports.clear();
+    return reader.Each(node, [&](const toml::node& item) {
+      int64_t port = 0;
+      if (!reader.Number(item, 1, 65535, &port)) return false;
+      config.clear_ports.push_back(static_cast<uint16_t>(port));
+      return true;
+    });
+  };
+  const auto interfaces = [&](const toml::node& node) {
+    return reader.Each(node, [&](const toml::node& item) {
+      return reader.Text(item, &config.interfaces.emplace_back());
+    });
+  };
+  const auto bits = [&](const toml::node& node) {
+    int64_t value = 0;
+    if (!reader.Number(node, 1, 16, &value)) return false;
+    config.token_server_id_bits = static_cast<size_t>(value);
+    return true;
+  };
+  const auto server_id = [&](const toml::node& node) {
+    int64_t value = 0;
+    if (!reader.Number(node, 0, 65535, &value)) return false;
+    config.token_server_id = static_cast<uint16_t>(value);
+    return true;
+  };
+  const auto rules = [&](const toml::node& node) {
+    return reader.Each(node, [&](const toml::node& item) { return reader.Rule(item, &config.rules); });
+  };
+  const bool good = reader.Table(
+      table,
+      {{"idle_timeout", [&](const auto& n) { return reader.Seconds(n, &config.idle_timeout); }},
+       {"cache_lifetime", [&](const auto& n) { return reader.Seconds(n, &config.cache_lifetime); }},
+       {"clear_ports", ports},
+       {"interfaces", interfaces},
+       {"listen_allow", [&](const auto& n) { return reader.Matches(n, &config.listen_allow); }},
+       {"bypass", [&](const auto& n) { return reader.Matches(n, &config.bypass); }},
+       {"token_server_id_bits", bits},
+       {"token_server_id", server_id},
+       {"rule", rules}});
+  if (!good) return std::nullopt;
+  return config;
+}
+
+std::optional<Config> LoadConfig(const std::string& path, bool asked_for, std::string* error) {
+  std::ifstream file(path);
+  if (!file) {
+    if (!asked_for && errno == ENOENT) return Config();
+    *error = absl::StrCat("cannot read ", path, ": ", std::strerror(errno),
+                          "; correct its name or its rights, or leave --config out");
+    return std::nullopt;
+  }
+  std::string text(kMaxFile + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (file.bad() || text.size() > kMaxFile) {
+    *error = absl::StrCat(path, " cannot be read, or is larger than a megabyte");
+    return std::nullopt;
+  }
+  return ParseConfig(text, path, error);
+}
+
+}  // namespace mptcptls

@@ -1,0 +1,58 @@
+// The engine's configuration: one TOML file (README.md, "Configuration"). Whatever it does not say
+// has a default that needs no file.
+#ifndef MPTCPTLS_ENGINE_CONFIG_H_
+#define MPTCPTLS_ENGINE_CONFIG_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stack/mptcp/connection.h"
+#include "stack/types.h"
+
+namespace mptcptls {
+
+// A destination (or, for listeners, an own address) by network and port; what is not given matches
+// anything.
+struct Match {
+  std::optional<IpAddress> network;
+  uint8_t prefix_length = 0;
+  uint16_t port = 0;  // 0: any
+
+  bool Matches(const Endpoint& endpoint) const;
+};
+
+struct AuthRule {
+  Match match;
+  bool listen = false;  // for listeners; else for destinations
+  AuthPolicy auth = AuthPolicy::kAuto;
+};
+
+struct Config {
+  std::string file;  // where it came from, empty: defaults only
+  Duration idle_timeout = std::chrono::seconds(60);
+  Duration cache_lifetime = std::chrono::minutes(10);
+  std::vector<uint16_t> clear_ports = {80, 8080};
+  std::vector<std::string> interfaces;  // bridges to use as uplinks all the same
+  std::vector<Match> listen_allow;      // listeners captured behind an input firewall
+  std::vector<Match> bypass;            // destinations and listeners left to the kernel
+  std::vector<AuthRule> rules;          // the first that matches decides
+  size_t token_server_id_bits = 0;
+  uint16_t token_server_id = 0;
+
+  bool IsClearPort(uint16_t port) const;
+  bool Bypassed(const Endpoint& endpoint) const;
+  bool ListenAllowed(const Endpoint& endpoint) const;
+  std::optional<AuthPolicy> RuleFor(const Endpoint& endpoint, bool listen) const;
+};
+
+// nullopt and an error with file, line, column, cause and remedy. A key that is not known is an
+// error. A file that does not exist is one only if it was `asked_for`.
+std::optional<Config> LoadConfig(const std::string& path, bool asked_for, std::string* error);
+std::optional<Config> ParseConfig(const std::string& text, const std::string& path,
+                                  std::string* error);
+
+}  // namespace mptcptls
+
+#endif  // MPTCPTLS_ENGINE_CONFIG_H_

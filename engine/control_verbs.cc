@@ -1,0 +1,333 @@
+#include "engine/control_verbs.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "engine/addresses.h"
+#include "engine/socket_options.h"
+#include "engine/status.h"
+#include "engine/unix_socket.h"
+
+namespace mptcptls {
+namespace {
+
+constexpr size_t kMaxStatus = 64u << 20;
+
+// Text that came over the socket: bounded, and nothing that a terminal would obey.
+template <size_t N>
+std::string PlainText(const char (&text)[N]) {
+  std::string plain(text, strnlen(text, N));
+  for (char& c : plain) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return plain;
+}
+
+int IntOption(int fd, int level, int name) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, level, name, &value, &length) == 0 ? value : -1;
+}
+
+bool IsTcpSocket(int fd) {
+  const int domain = IntOption(fd, SOL_SOCKET, SO_DOMAIN);
+  return (domain == AF_INET || domain == AF_INET6) &&
+         IntOption(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP &&
+         IntOption(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0;
+}
+
+// What the program asked of routing that the stack would not do; empty when nothing.
+std::string RoutingWish(int fd) {
+  std::array<char, 16> device{};
+  socklen_t length = device.size();
+  if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device.data(), &length) == 0 && length > 0 &&
+      device[0] != 0)
+    return "the socket is bound to a device (SO_BINDTODEVICE)";
+  if (IntOption(fd, SOL_SOCKET, SO_MARK) > 0) return "the socket has a mark (SO_MARK)";
+  return "";
+}
+
+AuthPolicy ToPolicy(control::Auth auth) {
+  switch (auth) {
+    case control::Auth::kTls:
+      return AuthPolicy::kTls;
+    case control::Auth::kKeys:
+      return AuthPolicy::kKeys;
+    case control::Auth::kTcp:
+      return AuthPolicy::kTcp;
+    case control::Auth::kAuto:
+      break;
+  }
+  return AuthPolicy::kAuto;
+}
+
+AuthPolicy PolicyFor(const Config& config, const Endpoint& endpoint, bool listen,
+                     control::Auth auth, uint8_t flags) {
+  if ((flags & control::kFlagAuthGiven) != 0) return ToPolicy(auth);
+  return config.RuleFor(endpoint, listen).value_or(AuthPolicy::kAuto);
+}
+
+void AnswerConnect(ControlPeer& peer, int32_t error, const std::string& reason) {
+  auto reply = control::Make<control::ConnectReply>(control::Verb::kReply);
+  reply.error = error;
+  reason.copy(reply.reason, sizeof reply.reason - 1);
+  peer.Send(&reply, sizeof reply);
+}
+
+std::string WhyNot(control::NoKey why) {
+  switch (why) {
+    case control::NoKey::kNoExtendedMasterSecret:
+      return "TLS 1.2 without Extended Master Secret";
+    case control::NoKey::kTlsTooOld:
+      return "TLS older than 1.2";
+    case control::NoKey::kExporterFailed:
+      return "the TLS library gave none";
+    case control::NoKey::kNone:
+      break;
+  }
+  return "the program gave none";
+}
+
+}  // namespace
+
+void ControlVerbs::OnRequest(ControlPeer& peer, ControlMessage& message) {
+  switch (message.verb()) {
+    case control::Verb::kConnect:
+      return Connect(peer, message);
+    case control::Verb::kListen:
+      return Listen(peer, message);
+    case control::Verb::kKey:
+      return TakeKey(peer, message);
+    case control::Verb::kResult:
+      return Result(peer, message);
+    case control::Verb::kGetOption:
+      return GetOption(peer, message);
+    case control::Verb::kSetOption:
+      return SetOption(peer, message);
+    case control::Verb::kReap:
+      return Reap(peer, message);
+    case control::Verb::kStatus:
+      return Status(peer, message);
+    case control::Verb::kDump:
+      return Dump(peer, message);
+    case control::Verb::kDown:
+      return Down(peer, message);
+    case control::Verb::kReply:
+    case control::Verb::kPending:
+      break;
+  }
+}
+
+// ---- connect()
+
+void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
+  const auto& request = message.As<control::ConnectRequest>();
+  const auto remote = ToEndpoint(request.remote);
+  if (!remote || remote->port == 0 || !IsTcpSocket(message.descriptor.get()))
+    return AnswerConnect(peer, control::kErrorMalformed, "no TCP socket, or no destination");
+  const Config& config = engine_->config();
+  if (engine_->uplinks().IsLocalAddress(remote->address))
+    return AnswerConnect(peer, control::kErrorBypass, "an address of this host");
+  if (config.Bypassed(*remote))
+    return AnswerConnect(peer, control::kErrorBypass, "bypassed by the configuration");
+  const std::string wish = RoutingWish(message.descriptor.get());
+  if (!wish.empty()) return AnswerConnect(peer, control::kErrorDeclined, wish);
+
+  ConnectOptions options;
+  options.auth = PolicyFor(config, *remote, false, request.auth, request.flags);
+  options.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
+  options.clear_port = config.IsClearPort(remote->port);
+  // As the kernel knows it, not as the request says.
+  const auto bound = LocalEndpoint(message.descriptor.get());
+  if (bound && bound->port != 0) options.local_port = bound->port;
+  if (bound && !bound->address.IsUnspecified()) options.local_address = bound->address;
+  if (options.local_port != 0 && !engine_->TakeBoundPort(options.local_port))
+    return AnswerConnect(peer, control::kErrorDeclined, engine_->steering_error());
+
+  Relay* const relay =
+      engine_->relays()->Make({PlainText(request.program), request.pid, peer.credentials().uid});
+  EndReason why = EndReason::kNone;
+  Connection* const connection =
+      engine_->host()->Connect(engine_->loop()->now(), *remote, options, relay, &why);
+  relay->Attach(connection);
+  if (connection == nullptr) {
+    AnswerConnect(peer, control::kErrorDeclined,
+                  "no uplink leads to " + remote->address.ToString() +
+                      ", or a limit is reached: see mptcptls status");
+    return relay->Cancel(options.local_port);
+  }
+  auto reply = control::Make<control::ConnectReply>(control::Verb::kReply);
+  reply.id = relay->id();
+  reply.local = ToControl(connection->local());
+  peer.Send(&reply, sizeof reply);
+  relay->TakeInitiator(peer.TakeSocket(), std::move(message.descriptor), options.local_port);
+}
+
+// ---- listen()
+
+void ControlVerbs::Listen(ControlPeer& peer, ControlMessage& message) {
+  const auto& request = message.As<control::ListenRequest>();
+  CapturedListener::Options options;
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  const bool named =
+      request.name_length == control::kNameLength && request.name_length < sizeof name.sun_path;
+  if (named) memcpy(name.sun_path + 1, request.name, request.name_length);
+  const auto bound = LocalEndpoint(message.descriptor.get());
+  if (!named ||
+      !control::DecodeName(name, offsetof(sockaddr_un, sun_path) + 1 + request.name_length,
+                           &options.name) ||
+      options.name.role != control::Role::kListener || options.name.id == 0 || !bound ||
+      bound->port == 0 || !IsTcpSocket(message.descriptor.get()))
+    return peer.Answer(control::kErrorMalformed, "no TCP socket, or no listener's name");
+  const Config& config = engine_->config();
+  if (config.Bypassed(*bound))
+    return peer.Answer(control::kErrorBypass, "bypassed by the configuration");
+  options.endpoint = *bound;
+  options.backlog = request.backlog;
+  options.program = {PlainText(request.program), request.pid, peer.credentials().uid};
+  options.listen.auth = PolicyFor(config, *bound, true, request.auth, request.flags);
+  options.listen.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
+  options.listen.clear = config.IsClearPort(bound->port);
+  options.listen.v6only = IntOption(message.descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY) != 0;
+
+  std::string reason = RoutingWish(message.descriptor.get());
+  if (reason.empty() && !config.ListenAllowed(*bound)) {
+    reason = InputFirewallReason();
+    // ARCHITECTURE.md 8: captured packets would pass the firewall by.
+    if (!reason.empty())
+      reason += "; to capture it all the same add it to listen_allow in /etc/mptcptls.toml";
+  }
+  if (!reason.empty()) {
+    engine_->Decline({*bound, options.program, reason});
+    return peer.Answer(control::kErrorDeclined, reason);
+  }
+  const int error = engine_->AddListener(options, std::move(message.descriptor));
+  peer.Answer(error, error == 0 ? "" : strerror(error));
+}
+
+void ControlVerbs::Reap(ControlPeer& peer, ControlMessage& message) {
+  const auto& request = message.As<control::ReapRequest>();
+  const bool released = engine_->ReleaseDead(request.address.port);
+  peer.Answer(released ? 0 : EADDRINUSE, "");
+}
+
+// ---- Keys
+
+Relay* ControlVerbs::RelayOf(int descriptor) const {
+  if (descriptor < 0) return nullptr;
+  sockaddr_un address{};
+  socklen_t length = sizeof address;
+  control::Name name;
+  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+      control::DecodeName(address, length, &name) && name.role == control::Role::kInitiator)
+    return engine_->relays()->Find(name.id);
+  length = sizeof address;
+  if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+      control::DecodeName(address, length, &name) && name.role == control::Role::kResponder)
+    return engine_->relays()->Find(name.id);
+  return nullptr;
+}
+
+void ControlVerbs::TakeKey(ControlPeer& peer, ControlMessage& message) {
+  const auto& request = message.As<control::KeyMessage>();
+  Relay* relay = RelayOf(message.descriptor.get());
+  if (relay == nullptr) {
+    ClientRandom random;
+    memcpy(random.data(), request.client_random, random.size());
+    relay = engine_->relays()->FindByRandom(random, peer.credentials().uid);
+  }
+  if (relay == nullptr || relay->connection() == nullptr) {
+    return spdlog::debug("a key for no connection, from uid {}", peer.credentials().uid);
+  }
+  // The program's Finished leaves before anything that the key lets us do (PROTOCOL.md 3).
+  relay->PumpFromProgram();
+  Connection* const connection = relay->connection();
+  if (connection == nullptr) return;
+  const Time now = engine_->loop()->now();
+  if (request.has_key != 0)
+    connection->SetKeys(now, ConnectionKeys::FromExporter(ByteSpan(request.key, 16)));
+  else
+    connection->RefuseKeys(now, WhyNot(request.why_not));
+}
+
+// ---- Questions
+
+void ControlVerbs::Result(ControlPeer& peer, ControlMessage& message) {
+  peer.Answer(engine_->relays()->Result(message.As<control::ResultRequest>().id), "");
+}
+
+// A listener has the options of the program's own TCP socket.
+int ControlVerbs::ListenerSocketOf(int descriptor) const {
+  sockaddr_un address{};
+  socklen_t length = sizeof address;
+  control::Name name;
+  if (descriptor < 0 ||
+      getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+      !control::DecodeName(address, length, &name))
+    return -1;
+  const auto it = engine_->listeners().find(name.id);
+  return it == engine_->listeners().end() ? -1 : it->second->kernel_socket();
+}
+
+void ControlVerbs::GetOption(ControlPeer& peer, ControlMessage& message) {
+  const auto& request = message.As<control::OptionRequest>();
+  Relay* const relay = RelayOf(message.descriptor.get());
+  const bool info = relay != nullptr && request.level == IPPROTO_TCP && request.name == TCP_INFO;
+  const auto reply =
+      info ? TcpInfoOf(*relay, engine_->loop()->now())
+           : GetSocketOption(relay != nullptr ? relay->kernel_socket()
+                                              : ListenerSocketOf(message.descriptor.get()),
+                             request);
+  peer.Send(&reply, sizeof reply);
+}
+
+void ControlVerbs::SetOption(ControlPeer& peer, ControlMessage& message) {
+  Relay* const relay = RelayOf(message.descriptor.get());
+  const auto reply =
+      SetSocketOption(relay != nullptr ? relay->kernel_socket()
+                                       : ListenerSocketOf(message.descriptor.get()),
+                      message.As<control::OptionRequest>());
+  peer.Send(&reply, sizeof reply);
+}
+
+void ControlVerbs::Status(ControlPeer& peer, ControlMessage& /*message*/) {
+  const uid_t asker = peer.credentials().uid;
+  const std::string text =
+      StatusText(*engine_, asker == 0 ? std::nullopt : std::optional<uid_t>(asker));
+  if (text.size() > kMaxStatus) return peer.Answer(EMSGSIZE, "there is too much to tell");
+  // The answer goes out at once: its reader may be slow, the loop never waits.
+  const int room = static_cast<int>(2 * text.size() + (1u << 16));
+  setsockopt(peer.socket(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+  peer.Answer(0, "", static_cast<uint32_t>(text.size()));
+  peer.Send(text.data(), text.size());
+}
+
+void ControlVerbs::Dump(ControlPeer& peer, ControlMessage& message) {
+  if (peer.credentials().uid != 0)
+    return peer.Answer(EPERM, "only root may see all packets: run it as root");
+  Descriptor file = std::move(message.descriptor);
+  if (!file.valid()) return peer.Answer(control::kErrorMalformed, "no file came along");
+  peer.Answer(0, "");
+  // Ended by Dumps when it cannot be; the asker sees the end of the conversation.
+  engine_->dumps()->Add(peer.TakeSocket(), std::move(file));
+}
+
+void ControlVerbs::Down(ControlPeer& peer, ControlMessage& /*message*/) {
+  const uid_t asker = peer.credentials().uid;
+  if (asker != 0 && asker != geteuid())
+    return peer.Answer(EPERM, "only root or the engine's user may end it");
+  spdlog::info("told to end by pid {}", peer.credentials().pid);
+  peer.Answer(0, "");
+  engine_->Stop();
+}
+
+}  // namespace mptcptls

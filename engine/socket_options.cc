@@ -1,0 +1,130 @@
+#include "engine/socket_options.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace mptcptls {
+namespace {
+
+struct Known {
+  int level;
+  int name;
+};
+
+// Everything else is ENOPROTOOPT: TCP_REPAIR, TCP_ULP, TCP_MD5SIG, IP_TRANSPARENT ... would act with
+// the engine's rights, or promise what the stack does not do.
+constexpr std::array kKnown = {
+    Known{IPPROTO_TCP, TCP_MAXSEG},          Known{IPPROTO_TCP, TCP_NODELAY},
+    Known{IPPROTO_TCP, TCP_CORK},            Known{IPPROTO_TCP, TCP_KEEPIDLE},
+    Known{IPPROTO_TCP, TCP_KEEPINTVL},       Known{IPPROTO_TCP, TCP_KEEPCNT},
+    Known{IPPROTO_TCP, TCP_SYNCNT},          Known{IPPROTO_TCP, TCP_LINGER2},
+    Known{IPPROTO_TCP, TCP_DEFER_ACCEPT},    Known{IPPROTO_TCP, TCP_WINDOW_CLAMP},
+    Known{IPPROTO_TCP, TCP_QUICKACK},        Known{IPPROTO_TCP, TCP_CONGESTION},
+    Known{IPPROTO_TCP, TCP_USER_TIMEOUT},    Known{IPPROTO_TCP, TCP_FASTOPEN},
+    Known{IPPROTO_TCP, TCP_NOTSENT_LOWAT},   Known{IPPROTO_IP, IP_TOS},
+    Known{IPPROTO_IP, IP_TTL},               Known{IPPROTO_IP, IP_MTU_DISCOVER},
+    Known{IPPROTO_IP, IP_RECVERR},           Known{IPPROTO_IPV6, IPV6_V6ONLY},
+    Known{IPPROTO_IPV6, IPV6_TCLASS},        Known{IPPROTO_IPV6, IPV6_UNICAST_HOPS},
+    Known{IPPROTO_IPV6, IPV6_MTU_DISCOVER},  Known{IPPROTO_IPV6, IPV6_RECVERR},
+    Known{SOL_SOCKET, SO_REUSEPORT},
+};
+
+bool IsKnown(const control::OptionRequest& request) {
+  return std::ranges::any_of(
+      kKnown, [&](const Known& k) { return k.level == request.level && k.name == request.name; });
+}
+
+control::OptionReply Failure(int error) {
+  auto reply = control::Make<control::OptionReply>(control::Verb::kReply);
+  reply.error = error;
+  return reply;
+}
+
+uint8_t KernelState(TcpState state) {
+  switch (state) {
+    case TcpState::kClosed:
+      return TCP_CLOSE;
+    case TcpState::kSynSent:
+      return TCP_SYN_SENT;
+    case TcpState::kSynReceived:
+      return TCP_SYN_RECV;
+    case TcpState::kEstablished:
+      return TCP_ESTABLISHED;
+    case TcpState::kFinWait1:
+      return TCP_FIN_WAIT1;
+    case TcpState::kFinWait2:
+      return TCP_FIN_WAIT2;
+    case TcpState::kCloseWait:
+      return TCP_CLOSE_WAIT;
+    case TcpState::kClosing:
+      return TCP_CLOSING;
+    case TcpState::kLastAck:
+      return TCP_LAST_ACK;
+    case TcpState::kTimeWait:
+      return TCP_TIME_WAIT;
+  }
+  return TCP_CLOSE;
+}
+
+uint32_t Microseconds(Duration d) {
+  return static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(d).count());
+}
+
+}  // namespace
+
+control::OptionReply GetSocketOption(int kernel_socket, const control::OptionRequest& request) {
+  if (kernel_socket < 0 || !IsKnown(request)) return Failure(ENOPROTOOPT);
+  auto reply = control::Make<control::OptionReply>(control::Verb::kReply);
+  socklen_t length =
+      std::min<socklen_t>(static_cast<socklen_t>(sizeof reply.value), request.value_length);
+  if (getsockopt(kernel_socket, request.level, request.name, reply.value, &length) != 0)
+    return Failure(errno);
+  reply.value_length = length;
+  return reply;
+}
+
+control::OptionReply SetSocketOption(int kernel_socket, const control::OptionRequest& request) {
+  if (kernel_socket < 0 || !IsKnown(request)) return Failure(ENOPROTOOPT);
+  if (request.value_length > sizeof request.value) return Failure(EINVAL);
+  const int result = setsockopt(kernel_socket, request.level, request.name, request.value,
+                                request.value_length);
+  return Failure(result == 0 ? 0 : errno);
+}
+
+control::OptionReply TcpInfoOf(const Relay& relay, Time now) {
+  auto reply = control::Make<control::OptionReply>(control::Verb::kReply);
+  tcp_info out{};
+  out.tcpi_state = TCP_CLOSE;
+  if (relay.connection() != nullptr) {
+    const ConnectionInfo info = relay.connection()->Info(now);
+    const auto best = std::ranges::find_if(
+        info.subflows, [](const SubflowStatus& s) { return s.tcp.state != TcpState::kClosed; });
+    if (best != info.subflows.end()) {
+      const SubflowInfo& tcp = best->tcp;
+      const uint32_t mss = std::max(tcp.mss, 1u);
+      out.tcpi_state = KernelState(tcp.state);
+      out.tcpi_rtt = Microseconds(tcp.srtt);
+      out.tcpi_rttvar = Microseconds(tcp.rttvar);
+      out.tcpi_rto = Microseconds(tcp.rto);
+      out.tcpi_snd_mss = out.tcpi_rcv_mss = out.tcpi_advmss = tcp.mss;
+      out.tcpi_snd_cwnd = tcp.cwnd / mss;
+      out.tcpi_snd_ssthresh = tcp.ssthresh / mss;
+      out.tcpi_unacked = tcp.in_flight / mss;
+      out.tcpi_pmtu = tcp.mss + 40;
+    }
+    // The program's connect() is decided later than the handshake.
+    if (relay.pending()) out.tcpi_state = TCP_SYN_SENT;
+  }
+  static_assert(sizeof out <= sizeof reply.value);
+  memcpy(reply.value, &out, sizeof out);
+  reply.value_length = sizeof out;
+  return reply;
+}
+
+}  // namespace mptcptls

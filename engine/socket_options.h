@@ -1,0 +1,20 @@
+// Socket options of captured sockets that a unix socket does not have (IPPROTO_TCP, IPPROTO_IP,
+// IPPROTO_IPV6). Their values live in the kernel TCP socket that was replaced, so that ranges,
+// defaults and errors are the kernel's; what the engine's rights would allow and the program's would
+// not is refused.
+#ifndef MPTCPTLS_ENGINE_SOCKET_OPTIONS_H_
+#define MPTCPTLS_ENGINE_SOCKET_OPTIONS_H_
+
+#include "engine/control.h"
+#include "engine/relay.h"
+
+namespace mptcptls {
+
+control::OptionReply GetSocketOption(int kernel_socket, const control::OptionRequest& request);
+control::OptionReply SetSocketOption(int kernel_socket, const control::OptionRequest& request);
+// TCP_INFO of the connection: of its best subflow, and the stream's totals.
+control::OptionReply TcpInfoOf(const Relay& relay, Time now);
+
+}  // namespace mptcptls
+
+#endif  // MPTCPTLS_ENGINE_SOCKET_OPTIONS_H_
