@@ -103,9 +103,10 @@ void Options(const Address& server) {
 }
 
 void Shutdowns(const Address& server) {
-  const int fd = Tcp(server);
-  Done("shutdown", shutdown(fd, SHUT_WR));
-  Done("connect", connect(fd, server.get(), server.length));
+  const int fresh = Tcp(server);
+  Done("shutdown", shutdown(fresh, SHUT_WR));
+  close(fresh);
+  const int fd = Connected(server);
   RoundTrip(fd, "hello");
   Done("shutdown", shutdown(fd, SHUT_WR));
   Done("shutdown", shutdown(fd, SHUT_WR));
@@ -213,7 +214,8 @@ void ConnectTwice(const Address& server) {
   const int fd = Connected(server);
   Done("connect", connect(fd, server.get(), server.length));
   Done("listen", listen(fd, 1));
-  Done("bind", bind(fd, server.get(), server.length));
+  const Address any = Parse(server.family() == AF_INET ? "0.0.0.0" : "::", 0);
+  Done("bind", bind(fd, any.get(), any.length));
   RoundTrip(fd, "still");
   close(fd);
 }
