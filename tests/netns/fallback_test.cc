@@ -108,7 +108,9 @@ TEST_P(Fallback, ReloadedNginxGoesOn) {
 
 TEST_P(Fallback, RefusedPortSaysSo) {
   StartPreloaded();
+  // curl tells the errno only when verbose.
   const CurlResult result = RunCurl(lab_.client(), {.url = UrlOf("https", Server(), "/file", 444),
+                                                    .extra = {"-v"},
                                                     .env = Product::Environment()});
   EXPECT_EQ(result.status, 7);
   EXPECT_THAT(result.error, HasSubstr("Connection refused"));

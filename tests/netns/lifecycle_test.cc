@@ -121,6 +121,7 @@ TEST_F(Lifecycle, WithoutAnEngineTheKernelServesUnlessRequired) {
   nginx_.Start();
   CurlOptions options = Options();
   options.env.push_back("MPTCPTLS_ENGINE=/no/such/engine");
+  options.extra = {"-v"};  // curl tells the errno only when verbose
   const CurlResult required = RunCurl(lab_.client(), options);
   EXPECT_EQ(required.status, 7);
   EXPECT_THAT(required.error, HasSubstr("Network is down"));
