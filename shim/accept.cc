@@ -26,7 +26,8 @@ bool IsFromEngine(int fd, const sockaddr_un& address, socklen_t length, control:
 void Prepare(int listener, int fd) {
   const ErrnoKeeper keeper;
   real::setsockopt()(fd, SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
-  Notes notes = ReadNotes(listener);  // TCP's sockets inherit, too
+  CopyOptions(listener, fd);  // TCP's sockets inherit, too
+  Notes notes = ReadNotes(listener);
   notes.up = notes.reported = true;
   WriteNotes(fd, notes);
   // Whose connection it is now. A client that is gone already shows at the first read.
@@ -38,8 +39,10 @@ int Accept(int listener, const control::Name& own, sockaddr* address, socklen_t*
   for (;;) {
     sockaddr_un from;
     socklen_t from_length = sizeof from;
-    const int fd =
-        real::accept4()(listener, reinterpret_cast<sockaddr*>(&from), &from_length, flags);
+    auto* const from_address = reinterpret_cast<sockaddr*>(&from);
+    // A sandbox may allow the one call that its program makes, and not the other.
+    const int fd = flags == 0 ? real::accept()(listener, from_address, &from_length)
+                              : real::accept4()(listener, from_address, &from_length, flags);
     if (fd < 0) return fd;
     control::Name name;
     if (IsFromEngine(fd, from, from_length, &name)) {
@@ -55,17 +58,23 @@ int Accept(int listener, const control::Name& own, sockaddr* address, socklen_t*
   }
 }
 
+bool IsListener(int fd, control::Name* name) {
+  return Enabled() && Captured(fd, name) && name->role == control::Role::kListener;
+}
+
 }  // namespace
 }  // namespace mptcptls::shim
 
+using namespace mptcptls::shim;
+
 MPTCPTLS_HOOK int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
-  using namespace mptcptls::shim;
   mptcptls::control::Name name;
-  if (Enabled() && Captured(fd, &name) && name.role == mptcptls::control::Role::kListener)
-    return Accept(fd, name, address, length, flags);
-  return real::accept4()(fd, address, length, flags);
+  return IsListener(fd, &name) ? Accept(fd, name, address, length, flags)
+                               : real::accept4()(fd, address, length, flags);
 }
 
 MPTCPTLS_HOOK int accept(int fd, sockaddr* address, socklen_t* length) {
-  return accept4(fd, address, length, 0);
+  mptcptls::control::Name name;
+  return IsListener(fd, &name) ? Accept(fd, name, address, length, 0)
+                               : real::accept()(fd, address, length);
 }

@@ -28,9 +28,16 @@ namespace {
 constexpr size_t kPadPiece = 16384;
 char zeros[kPadPiece];
 
-enum class Capture { kDone, kKernel, kForbidden };
+// kFailed: the engine closed before the whole request was there, so it knows already why not.
+enum class Capture { kDone, kFailed, kKernel, kForbidden };
 
 bool IsNonBlocking(int fd) { return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0; }
+
+bool IsV6Only(int fd) {
+  int v6_only = 0;
+  socklen_t length = sizeof v6_only;
+  return real::getsockopt()(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &length) == 0 && v6_only != 0;
+}
 
 // Whether the kernel would reach `remote` from itself: an address of this host.
 bool IsOwnAddress(const sockaddr* remote, socklen_t length) {
@@ -123,12 +130,12 @@ Capture Converse(int engine, int fd, int domain, const control::Address& remote,
   sockaddr_un address;
   const socklen_t length = control::EncodeName(name, &address);
   CopyProperties(fd, engine);
-  if (real::bind()(engine, reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
-      !SendPending(engine, reply.id)) {
-    Log("connect: cannot prepare the socket (errno %d): kernel TCP", errno);
-    return Capture::kForbidden;
-  }
-  return Capture::kDone;
+  if (real::bind()(engine, reinterpret_cast<const sockaddr*>(&address), length) == 0 &&
+      SendPending(engine, reply.id))
+    return Capture::kDone;
+  if (errno == EPIPE || errno == ECONNRESET) return Capture::kFailed;
+  Log("connect: cannot prepare the socket (errno %d): kernel TCP", errno);
+  return Capture::kForbidden;
 }
 
 // The number `fd` is the captured socket afterwards if it says kDone.
@@ -206,6 +213,7 @@ int FinishBlocking(int fd, const control::Name& name, int kernel) {
   const int error = TakeError(fd, name);
   if (error == 0) {
     NoteUp(fd);
+    real::setsockopt()(fd, SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
     return 0;
   }
   GiveBack(fd, kernel, name.mapped || name.remote.family == 6);
@@ -232,23 +240,32 @@ int ConnectAgain(int fd, const control::Name& name) {
   return error != 0 ? error : ECONNABORTED;
 }
 
-// -1: the kernel's connect() decides; else 0 or an errno.
+}  // namespace
+
 int Connect(int fd, const sockaddr* address, socklen_t length) {
   control::Address remote;
-  if (!ToControl(address, length, &remote)) return -1;
   control::Name name;
   int domain = 0;
+  if (address->sa_family == AF_UNSPEC) {
+    // TCP forgets its connection, and is fresh again.
+    if (!Captured(fd, &name) || name.role == control::Role::kListener) return -1;
+    GiveBack(fd, -1, name.mapped || name.remote.family == 6);
+    return 0;
+  }
+  if (!ToControl(address, length, &remote)) return -1;
   if (!FreshTcp(fd, &domain)) return Captured(fd, &name) ? ConnectAgain(fd, name) : -1;
   // The kernel's answers: a mapped address on an AF_INET socket, an AF_INET one on AF_INET6.
   if (domain != address->sa_family) return -1;
+  if (domain == AF_INET6 && remote.family == 4 && IsV6Only(fd)) return -1;
   const char* const bypass = Setting("MPTCPTLS_BYPASS");
   if (!Capturable(Purpose::kConnect, remote, false, bypass) || IsOwnAddress(address, length))
     return -1;
   const bool blocking = !IsNonBlocking(fd);
   const int kernel = blocking ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
   uint64_t id = 0;
-  const Capture capture = TryCapture(fd, domain, remote, &id);
+  Capture capture = TryCapture(fd, domain, remote, &id);
   int result = -1;
+  if (capture == Capture::kFailed && (result = AskResult(id)) <= 0) capture = Capture::kForbidden;
   if (capture == Capture::kForbidden) result = Required() ? ENETDOWN : -1;
   if (capture == Capture::kDone) {
     result = EINPROGRESS;
@@ -257,8 +274,6 @@ int Connect(int fd, const sockaddr* address, socklen_t length) {
   if (kernel >= 0) close(kernel);
   return result;
 }
-
-}  // namespace
 
 int TranslateError(const control::Name& name, int error) {
   if (error == 0 || name.role != control::Role::kInitiator) return error;
@@ -281,7 +296,9 @@ MPTCPTLS_HOOK int socket(int domain, int type, int protocol) noexcept {
 MPTCPTLS_HOOK int connect(int fd, const sockaddr* address, socklen_t length) {
   using namespace mptcptls::shim;
   const bool ours = address != nullptr && length >= sizeof address->sa_family &&
-                    (address->sa_family == AF_INET || address->sa_family == AF_INET6) && Enabled();
+                    (address->sa_family == AF_INET || address->sa_family == AF_INET6 ||
+                     address->sa_family == AF_UNSPEC) &&
+                    Enabled();
   const int saved = errno;
   const int result = ours ? Connect(fd, address, length) : -1;
   errno = saved;

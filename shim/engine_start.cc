@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -86,6 +87,13 @@ void EngineEnvironment(char** out) {
 // A fork without fork handlers. Exit signal 0: the program sees neither SIGCHLD nor a child.
 pid_t Fork() { return static_cast<pid_t>(syscall(SYS_clone, 0, nullptr, nullptr, nullptr, 0)); }
 
+// Forked twice, the engine is nobody's zombie. A program that its orphans come back to (init of a
+// container, a subreaper) would find it among its children then: there it is forked once.
+bool AdoptsOrphans() {
+  int subreaper = 0;
+  return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0 && subreaper != 0);
+}
+
 bool AwaitReady(int fd) {
   const int64_t deadline = NowMs() + kControlWaitMs;
   for (int64_t left; (left = deadline - NowMs()) > 0;) {
@@ -109,17 +117,17 @@ bool Spawn(const char* path) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  const bool once = AdoptsOrphans();
   const pid_t child = Fork();
   if (child == 0) {
-    // Forked twice, so that the engine is nobody's zombie.
-    if (Fork() != 0) _exit(0);
+    if (!once && Fork() != 0) _exit(0);
     BecomeDaemon(ready[1]);
     execute(path, arguments, environment);
     _exit(127);
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   close(ready[1]);
-  while (child > 0 && waitpid(child, nullptr, __WCLONE) < 0 && errno == EINTR) {
+  while (!once && child > 0 && waitpid(child, nullptr, __WCLONE) < 0 && errno == EINTR) {
   }
   const bool is_ready = child > 0 && AwaitReady(ready[0]);
   close(ready[0]);

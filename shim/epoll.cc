@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -24,6 +25,7 @@ struct Registration {
 };
 
 struct Tracked {
+  std::atomic<bool> busy;  // see Entry
   bool fresh;
   uint8_t count;
   Registration registrations[kMaxSets];
@@ -31,9 +33,8 @@ struct Tracked {
 
 std::atomic<Tracked*> blocks[kMaxBlocks];
 
-// nullptr when there is no place and none is to be `made`. A descriptor's entry is used by whoever
-// uses that descriptor, so it needs no lock.
-Tracked* EntryOf(int fd, bool made) {
+// nullptr when there is no place and none is to be `made`.
+Tracked* PlaceOf(int fd, bool made) {
   if (fd < 0 || fd >= kBlockSize * kMaxBlocks) return nullptr;
   std::atomic<Tracked*>& place = blocks[fd / kBlockSize];
   Tracked* block = place.load(std::memory_order_acquire);
@@ -49,9 +50,35 @@ Tracked* EntryOf(int fd, bool made) {
   return block == nullptr ? nullptr : &block[fd % kBlockSize];
 }
 
+// A descriptor's entry, while it is ours: threads may register one socket at the same time. Never
+// waited for for long, as its owner can be a thread that a fork left behind, or below us in a
+// signal handler; then the registration is not tracked.
+class Entry {
+ public:
+  Entry(int fd, bool made) : tracked_(PlaceOf(fd, made)) {
+    for (int tries = 0; tracked_ != nullptr && tracked_->busy.exchange(true); ++tries) {
+      if (tries == kMaxTries) tracked_ = nullptr;
+      sched_yield();
+    }
+  }
+  ~Entry() {
+    if (tracked_ != nullptr) tracked_->busy.store(false);
+  }
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+
+  explicit operator bool() const { return tracked_ != nullptr; }
+  Tracked* operator->() const { return tracked_; }
+
+ private:
+  static constexpr int kMaxTries = 100;
+  Tracked* tracked_;
+};
+
 void Remember(int set, int operation, int fd, const epoll_event* event) {
-  Tracked* const tracked = EntryOf(fd, false);
-  if (tracked == nullptr || !tracked->fresh) return;
+  const ErrnoKeeper keeper;
+  const Entry tracked(fd, false);
+  if (!tracked || !tracked->fresh) return;
   int i = 0;
   while (i < tracked->count && tracked->registrations[i].set != set) ++i;
   if (operation == EPOLL_CTL_DEL) {
@@ -63,38 +90,48 @@ void Remember(int set, int operation, int fd, const epoll_event* event) {
   if (i == tracked->count) ++tracked->count;
 }
 
+// Copies what is registered; returns how many.
+int Recall(int fd, Registration (&registrations)[kMaxSets]) {
+  const Entry tracked(fd, false);
+  if (!tracked || !tracked->fresh) return 0;
+  memcpy(registrations, tracked->registrations, sizeof registrations);
+  return tracked->count;
+}
+
 }  // namespace
 
 void TrackFresh(int fd) {
   const ErrnoKeeper keeper;
-  if (Tracked* const tracked = EntryOf(fd, true)) {
-    tracked->count = 0;
-    tracked->fresh = true;
+  for (int tries = 0; tries < 2; ++tries) {
+    if (const Entry tracked(fd, true); tracked) {
+      tracked->count = 0;
+      tracked->fresh = true;
+      return;
+    }
+    // Left behind by a fork: nobody else can use a number that socket() just gave.
+    if (Tracked* const place = PlaceOf(fd, false)) place->busy.store(false);
   }
 }
 
 bool ReplaceDescriptor(int source, int fd, bool final) {
   const int descriptor_flags = fcntl(fd, F_GETFD);
   if (descriptor_flags < 0) return false;
-  Tracked* const tracked = EntryOf(fd, false);
-  const int count = tracked != nullptr && tracked->fresh ? tracked->count : 0;
+  Registration registrations[kMaxSets];
+  const int count = Recall(fd, registrations);
   bool registered[kMaxSets] = {};
   for (int i = 0; i < count; ++i)
-    registered[i] =
-        real::epoll_ctl()(tracked->registrations[i].set, EPOLL_CTL_DEL, fd, nullptr) == 0;
+    registered[i] = real::epoll_ctl()(registrations[i].set, EPOLL_CTL_DEL, fd, nullptr) == 0;
   int result;
   do {
     result = dup3(source, fd, (descriptor_flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0);
   } while (result < 0 && (errno == EINTR || errno == EBUSY));
-  {
-    const ErrnoKeeper keeper;
-    for (int i = 0; i < count; ++i)
-      if (registered[i])
-        real::epoll_ctl()(tracked->registrations[i].set, EPOLL_CTL_ADD, fd,
-                          &tracked->registrations[i].event);
-  }
-  if (result >= 0 && final && tracked != nullptr) tracked->fresh = false;
-  return result >= 0;
+  const ErrnoKeeper keeper;
+  for (int i = 0; i < count; ++i)
+    if (registered[i])
+      real::epoll_ctl()(registrations[i].set, EPOLL_CTL_ADD, fd, &registrations[i].event);
+  if (result < 0) return false;
+  if (const Entry tracked(fd, false); tracked && final) tracked->fresh = false;
+  return true;
 }
 
 }  // namespace mptcptls::shim

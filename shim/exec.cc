@@ -59,15 +59,15 @@ using namespace mptcptls::shim;
 
 // The arguments of an execl() as a vector on the caller's stack; `last` is left at what follows the
 // null pointer.
-#define COLLECT_ARGUMENTS(argv, first, last)                                           \
-  size_t argv##_count = 1;                                                             \
-  va_list argv##_counter;                                                              \
-  va_start(argv##_counter, first);                                                     \
-  while (va_arg(argv##_counter, char*) != nullptr) ++argv##_count;                     \
-  va_end(argv##_counter);                                                              \
-  char** const argv = static_cast<char**>(alloca((argv##_count + 1) * sizeof(char*))); \
-  argv[0] = const_cast<char*>(first);                                                  \
-  va_start(last, first);                                                               \
+#define COLLECT_ARGUMENTS(argv, first, last)                                                   \
+  size_t argv##_count = 0;                                                                     \
+  va_list argv##_counter;                                                                      \
+  va_start(argv##_counter, first);                                                             \
+  for (const char* a = first; a != nullptr; a = va_arg(argv##_counter, char*)) ++argv##_count; \
+  va_end(argv##_counter);                                                                      \
+  char** const argv = static_cast<char**>(alloca((argv##_count + 1) * sizeof(char*)));         \
+  argv[0] = const_cast<char*>(first);                                                          \
+  va_start(last, first);                                                                       \
   for (size_t i = 1; i <= argv##_count; ++i) argv[i] = va_arg(last, char*)
 
 MPTCPTLS_HOOK int execve(const char* path, char* const argv[], char* const envp[]) noexcept {

@@ -6,6 +6,7 @@
 
 #include "shim/addresses.h"
 #include "shim/captured.h"
+#include "shim/connect.h"
 #include "shim/real.h"
 #include "shim/settings.h"
 
@@ -30,6 +31,18 @@ bool ShowsSix(const control::Name& name) {
 bool HideName(int fd, const sockaddr_storage& from, socklen_t length) {
   control::Name name;
   return IsUnix(from, length) && Captured(fd, &name);
+}
+
+// MSG_FASTOPEN on a fresh socket is a connect() with data; without a cookie of the server's, TCP
+// connects first and sends then, and so do we. False, with errno: nothing is sent.
+bool FastOpened(int fd, const void* address, socklen_t length, int* flags) {
+  int domain = 0;
+  if ((*flags & MSG_FASTOPEN) == 0 || !FreshTcp(fd, &domain)) return true;
+  const int saved = errno;
+  const int result = Connect(fd, static_cast<const sockaddr*>(address), length);
+  errno = result > 0 ? result : saved;
+  if (result >= 0) *flags &= ~MSG_FASTOPEN;  // else it is the kernel's affair
+  return result <= 0;
 }
 
 }  // namespace
@@ -73,19 +86,23 @@ MPTCPTLS_HOOK int getpeername(int fd, sockaddr* address, socklen_t* length) noex
 MPTCPTLS_HOOK ssize_t sendto(int fd, const void* bytes, size_t size, int flags,
                              const sockaddr* address, socklen_t length) {
   Name name;
-  // TCP ignores the address of a connected socket.
-  if (IsInternet(address, length) && Enabled() && Captured(fd, &name)) {
-    address = nullptr;
-    length = 0;
+  if (IsInternet(address, length) && Enabled()) {
+    if (!FastOpened(fd, address, length, &flags)) return -1;
+    // TCP ignores the address of a connected socket.
+    if (Captured(fd, &name)) {
+      address = nullptr;
+      length = 0;
+    }
   }
   return real::sendto()(fd, bytes, size, flags, address, length);
 }
 
 MPTCPTLS_HOOK ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   Name name;
-  if (message == nullptr || !IsInternet(message->msg_name, message->msg_namelen) || !Enabled() ||
-      !Captured(fd, &name))
+  if (message == nullptr || !IsInternet(message->msg_name, message->msg_namelen) || !Enabled())
     return real::sendmsg()(fd, message, flags);
+  if (!FastOpened(fd, message->msg_name, message->msg_namelen, &flags)) return -1;
+  if (!Captured(fd, &name)) return real::sendmsg()(fd, message, flags);
   msghdr bare = *message;
   bare.msg_name = nullptr;
   bare.msg_namelen = 0;

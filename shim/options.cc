@@ -36,17 +36,6 @@ int PutInt(int number, void* value, socklen_t* length) {
   return PutBytes(&number, sizeof number, value, length);
 }
 
-void GetError(int fd, const Name& name, int error, void* value, socklen_t* length) {
-  if (name.role == control::Role::kInitiator) {
-    const bool up = error == 0 && ConnectProgress(fd, name.id) == Progress::kUp;
-    error = TranslateError(name, error);
-    Notes notes = ReadNotes(fd);
-    notes.up |= up;
-    WriteNotes(fd, notes);
-  }
-  PutInt(error, value, length);
-}
-
 // SOL_SOCKET options whose answer a unix socket gives differently. `result` is the kernel's.
 int AnswerSocketLevel(int fd, int option, void* value, socklen_t* length, int result) {
   const ErrnoKeeper keeper;
@@ -64,8 +53,7 @@ int AnswerSocketLevel(int fd, int option, void* value, socklen_t* length, int re
     case SO_PROTOCOL:
       return PutInt(IPPROTO_TCP, value, length);
     case SO_ERROR:
-      GetError(fd, name, number, value, length);
-      return 0;
+      return PutInt(TranslateError(name, number), value, length);
     case SO_SNDBUF: {
       const Notes notes = ReadNotes(fd);
       return notes.send_buffer == 0 ? result
@@ -161,7 +149,15 @@ MPTCPTLS_HOOK int setsockopt(int fd, int level, int option, const void* value,
     return option == SO_MAX_PACING_RATE ? 0 : SetSendBuffer(fd, value, length);
   const int saved = errno;
   const int result = real::setsockopt()(fd, level, option, value, length);
-  if (result == 0 || value == nullptr || !Enabled()) return result;
+  if (value == nullptr || !Enabled()) return result;
+  if (result == 0) {
+    // The unix socket keeps the number; what it does to the connection is the engine's.
+    const bool acts = level == SOL_SOCKET && (option == SO_KEEPALIVE || option == SO_LINGER);
+    if (acts && Captured(fd, &name) && name.role != mptcptls::control::Role::kListener)
+      AskOption(mptcptls::control::Verb::kSetOption, fd, level, option, const_cast<void*>(value),
+                &length);
+    return result;
+  }
   const bool refused = errno == EOPNOTSUPP || errno == ENOPROTOOPT;
   const bool to_engine = IsTcpLevel(level) || (level == SOL_SOCKET && option == SO_REUSEPORT);
   if (!refused || !to_engine || !Captured(fd, &name)) return result;

@@ -12,4 +12,32 @@ void* NextSymbol(const char* name) {
   return found;
 }
 
+namespace {
+
+// A hook may be called in a signal handler or a forked child, where the loader's lock can be held.
+__attribute__((constructor)) void ResolveAll() {
+  real::socket();
+  real::bind();
+  real::connect();
+  real::listen();
+  real::accept();
+  real::accept4();
+  real::getsockname();
+  real::getpeername();
+  real::getsockopt();
+  real::setsockopt();
+  real::sendto();
+  real::sendmsg();
+  real::recvfrom();
+  real::recvmsg();
+  real::epoll_ctl();
+  real::execve();
+  real::execvpe();
+  real::execveat();
+  real::fexecve();
+  real::posix_spawn();
+  real::posix_spawnp();
+}
+
+}  // namespace
 }  // namespace mptcptls::shim

@@ -1,6 +1,6 @@
-// The functions behind our hooks: libc's own, found with dlsym(RTLD_NEXT) at the first call. No
-// lock and no constructor: two threads that race store the same pointer, and a hook may be called
-// before any constructor ran.
+// The functions behind our hooks: libc's own, found with dlsym(RTLD_NEXT) when we are loaded, or at
+// the first call if a hook is called before that. No lock: two threads that race store the same
+// pointer.
 #ifndef MPTCPTLS_SHIM_REAL_H_
 #define MPTCPTLS_SHIM_REAL_H_
 

@@ -19,12 +19,23 @@ int IntOption(int fd, int level, int name) {
   return real::getsockopt()(fd, level, name, &value, &length) == 0 ? value : 0;
 }
 
-void CopyTime(int from, int to, int name) {
-  timeval value;
-  socklen_t length = sizeof value;
-  if (real::getsockopt()(from, SOL_SOCKET, name, &value, &length) == 0 &&
-      (value.tv_sec != 0 || value.tv_usec != 0))
+// What a unix socket keeps and reports as a TCP socket does.
+constexpr int kNumbers[] = {SO_KEEPALIVE, SO_REUSEADDR, SO_OOBINLINE, SO_PRIORITY,
+                            SO_RCVLOWAT,  SO_DONTROUTE, SO_TIMESTAMP, SO_TIMESTAMPNS};
+
+// Only where they differ, as some cost a privilege.
+void CopyNumber(int from, int to, int name) {
+  const int value = IntOption(from, SOL_SOCKET, name);
+  if (value != IntOption(to, SOL_SOCKET, name))
     real::setsockopt()(to, SOL_SOCKET, name, &value, sizeof value);
+}
+
+template <typename Value>
+void Copy(int from, int to, int name) {
+  Value value{};
+  socklen_t length = sizeof value;
+  if (real::getsockopt()(from, SOL_SOCKET, name, &value, &length) == 0)
+    real::setsockopt()(to, SOL_SOCKET, name, &value, length);
 }
 
 }  // namespace
@@ -33,23 +44,24 @@ void CopyProperties(int tcp, int unix_socket) {
   const ErrnoKeeper keeper;
   const int flags = fcntl(tcp, F_GETFL);
   if (flags >= 0) fcntl(unix_socket, F_SETFL, flags & (O_NONBLOCK | O_ASYNC));
-  // TryOpen() set a time-out of its own.
-  const timeval none{};
-  real::setsockopt()(unix_socket, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
-  CopyTime(tcp, unix_socket, SO_SNDTIMEO);
-  CopyTime(tcp, unix_socket, SO_RCVTIMEO);
-  real::setsockopt()(unix_socket, SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
+  CopyOptions(tcp, unix_socket);
+  real::setsockopt()(unix_socket, SOL_SOCKET, SO_SNDBUF, &kPendingBuffer, sizeof kPendingBuffer);
   const int receive = IntOption(tcp, SOL_SOCKET, SO_RCVBUF) / 2;  // the kernel doubles it
   real::setsockopt()(unix_socket, SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive);
-  linger wait;
-  socklen_t length = sizeof wait;
-  if (real::getsockopt()(tcp, SOL_SOCKET, SO_LINGER, &wait, &length) == 0 && wait.l_onoff != 0)
-    real::setsockopt()(unix_socket, SOL_SOCKET, SO_LINGER, &wait, sizeof wait);
   Notes notes;
   notes.send_buffer = static_cast<uint32_t>(IntOption(tcp, SOL_SOCKET, SO_SNDBUF));
   notes.no_delay = IntOption(tcp, IPPROTO_TCP, TCP_NODELAY) != 0;
   notes.cork = IntOption(tcp, IPPROTO_TCP, TCP_CORK) != 0;
   WriteNotes(unix_socket, notes);
+}
+
+void CopyOptions(int from, int to) {
+  const ErrnoKeeper keeper;
+  // Also where they are zero: TryOpen() set a time-out of its own.
+  Copy<timeval>(from, to, SO_SNDTIMEO);
+  Copy<timeval>(from, to, SO_RCVTIMEO);
+  Copy<linger>(from, to, SO_LINGER);
+  for (const int name : kNumbers) CopyNumber(from, to, name);
 }
 
 bool RandomId(uint64_t* id) {

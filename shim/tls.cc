@@ -116,7 +116,11 @@ void OnInfo(const SSL* ssl, int where, int value) {
 void Watch(const TlsLibrary& tls, SSL* ssl) {
   const ErrorQueueKeeper keeper(tls);
   SetState(tls, ssl, kWatched);
-  if (StateOf(tls, ssl) == kWatched) tls.SSL_set_info_callback(ssl, &OnInfo);
+  if (StateOf(tls, ssl) != kWatched) return;
+  // SSL_new() took it from the context; it stays when the context is exchanged (SNI).
+  tls.SSL_set_ex_data(ssl, tls.callback_index,
+                      reinterpret_cast<void*>(tls.SSL_get_info_callback(ssl)));
+  tls.SSL_set_info_callback(ssl, &OnInfo);
 }
 
 // After a call that may have driven a handshake to its end.
@@ -174,6 +178,16 @@ MPTCPTLS_HOOK void (*SSL_get_info_callback(const SSL* ssl))(const SSL*, int, int
   if (callback != &OnInfo) return callback;
   return reinterpret_cast<mptcptls::shim::InfoCallback>(
       tls->SSL_get_ex_data(ssl, tls->callback_index));
+}
+
+// Makes the object ready for another connection, which has a key of its own.
+MPTCPTLS_HOOK int SSL_clear(SSL* ssl) {
+  const TlsLibrary* const tls = CALLERS_LIBRARY();
+  if (tls == nullptr) return 0;
+  const int result = tls->SSL_clear(ssl);
+  if (ssl != nullptr && tls->complete && StateOf(*tls, ssl) != mptcptls::shim::kForeign)
+    tls->SSL_set_ex_data(ssl, tls->state_index, reinterpret_cast<void*>(mptcptls::shim::kWatched));
+  return result;
 }
 
 // A call that can drive a handshake: the library's own, then the key if it is due. SSL_get_error()

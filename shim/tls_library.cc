@@ -2,8 +2,10 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <sched.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <atomic>
 
@@ -19,8 +21,8 @@ constexpr int kCallSites = 1024;
 // Entries are written once, under their index, before they are published.
 TlsLibrary libraries[kMaxLibraries];
 std::atomic<const void*> library_bases[kMaxLibraries];  // where the library is loaded
-enum Building { kFree, kBusy };
-std::atomic<int> building{kFree};
+// The process whose thread fills an entry, 0: none. A fork in that moment has no such thread.
+std::atomic<pid_t> building{0};
 
 // The library of a return address; one word each, so that a reader never sees half an entry:
 // the upper bits are the address, the lower three the library.
@@ -97,8 +99,10 @@ int FindOrFill(const void* base, void* handle) {
     const void* known = library_bases[i].load(std::memory_order_acquire);
     if (known == base) return i;
     if (known != nullptr) continue;
-    int expected = kFree;
-    if (!building.compare_exchange_strong(expected, kBusy)) {
+    pid_t expected = 0;
+    const pid_t own = getpid();
+    if (!building.compare_exchange_strong(expected, own) &&
+        (expected == own || !building.compare_exchange_strong(expected, own))) {
       sched_yield();
       i = -1;  // somebody fills one: look again
       continue;
@@ -107,7 +111,7 @@ int FindOrFill(const void* base, void* handle) {
       Fill(handle, &libraries[i]);
       library_bases[i].store(base, std::memory_order_release);
     }
-    building.store(kFree);
+    building.store(0);
     i = -1;
   }
   return -1;

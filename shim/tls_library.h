@@ -9,6 +9,7 @@
 // OpenSSL's own functions, resolved at run time; its headers give the types alone.
 #define MPTCPTLS_TLS_FUNCTIONS(X)                                                                  \
   X(SSL_new)                                                                                       \
+  X(SSL_clear)                                                                                     \
   X(SSL_set_info_callback)                                                                         \
   X(SSL_get_info_callback) X(SSL_connect) X(SSL_accept) X(SSL_do_handshake) X(SSL_read)            \
       X(SSL_read_ex) X(SSL_write) X(SSL_write_ex) X(SSL_peek) X(SSL_peek_ex) X(SSL_get_SSL_CTX)    \

@@ -1,0 +1,62 @@
+// The engine's side of the control protocol, in a thread of the test: it answers as told, and
+// echoes what a captured program sends.
+#ifndef MPTCPTLS_TESTS_UNIT_SHIM_FAKE_ENGINE_H_
+#define MPTCPTLS_TESTS_UNIT_SHIM_FAKE_ENGINE_H_
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/control.h"
+
+namespace mptcptls::shim {
+
+class FakeEngine {
+ public:
+  FakeEngine();
+  // Waits for its conversations: the test closes its sockets first.
+  ~FakeEngine();
+  FakeEngine(const FakeEngine&) = delete;
+  FakeEngine& operator=(const FakeEngine&) = delete;
+
+  // What the next connections get.
+  // The SYN is answered by a RST, say; `early`: perhaps before the whole request is there.
+  void RefuseWith(int error, bool early = false);
+  void DeclineWith(int error);  // Reply.error, nothing is captured
+  void Hold();                  // connections stay pending
+  void Release();               // and go on
+
+  // A connection from `remote` for the program's listener; the engine's end.
+  int Deliver(const control::Address& remote);
+  // Option names that were set.
+  std::vector<int> options_set();
+
+  static control::Address Local();
+
+ private:
+  void Serve();
+  void Converse(int fd);
+  void Connect(int fd, const control::ConnectRequest& request);
+  void Options(int fd, const control::OptionRequest& request);
+  void Listen(int fd, const control::ListenRequest& request);
+  void Result(int fd, const control::ResultRequest& request);
+
+  int listener_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int refuse_ = 0, decline_ = 0;
+  bool hold_ = false, early_ = false;
+  uint64_t next_id_ = 1;
+  std::map<uint64_t, int> results_;
+  std::vector<int> options_set_;
+  control::ListenRequest listening_;
+  std::vector<std::thread> conversations_;
+  std::thread server_;
+};
+
+}  // namespace mptcptls::shim
+
+#endif  // MPTCPTLS_TESTS_UNIT_SHIM_FAKE_ENGINE_H_
