@@ -223,7 +223,10 @@ void ControlVerbs::Reap(ControlPeer& peer, ControlMessage& message) {
 // ---- Keys
 
 Relay* ControlVerbs::RelayOf(int descriptor) const {
-  if (descriptor < 0) return nullptr;
+  // A name alone proves nothing: in a network namespace of his own anybody can bind any. Only a
+  // socket that we accepted or connected has this process at its other end.
+  const auto other_end = PeerCredentials(descriptor);
+  if (!other_end || other_end->pid != getpid() || other_end->uid != geteuid()) return nullptr;
   sockaddr_un address{};
   socklen_t length = sizeof address;
   control::Name name;
@@ -270,12 +273,15 @@ int ControlVerbs::ListenerSocketOf(int descriptor) const {
   sockaddr_un address{};
   socklen_t length = sizeof address;
   control::Name name;
-  if (descriptor < 0 ||
-      getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
       !control::DecodeName(address, length, &name))
     return -1;
   const auto it = engine_->listeners().find(name.id);
-  return it == engine_->listeners().end() ? -1 : it->second->kernel_socket();
+  // As above; of a listening socket the kernel tells who made it listen.
+  const auto owner = PeerCredentials(descriptor);
+  if (it == engine_->listeners().end() || !owner || it->second->options().program.uid != owner->uid)
+    return -1;
+  return it->second->kernel_socket();
 }
 
 void ControlVerbs::GetOption(ControlPeer& peer, ControlMessage& message) {
