@@ -262,10 +262,14 @@ void Relay::ProgramEnded() {
   if (program_gone_ && !gone_told_) {
     end_told_ = gone_told_ = true;
     // RFC 2525 2.17: what it did not read, it will never read.
-    if (program_reset_ || discarded_)
+    if (program_reset_ || discarded_) {
       connection_->Abort(now());
-    else
+    } else {
+      // EPOLLHUP also means that both directions are shut down and the program still has its end:
+      // no byte unread, so that it sees no reset.
+      if (held_back_) Discard(socket_.get(), 1);
       connection_->Orphan(now());
+    }
     CloseSocket();
   } else if (!end_told_) {
     end_told_ = true;
