@@ -1,5 +1,5 @@
-// A program's captured listener: the stack listens for the wire, the kernel's own socket for clients
-// on this host, and every connection is brought to the program's AF_UNIX listener
+// A program's captured listener: the stack listens for the wire, the kernel's own socket for
+// clients on this host, and every connection is brought to the program's AF_UNIX listener
 // (ARCHITECTURE.md 3).
 #ifndef MPTCPTLS_ENGINE_CAPTURED_LISTENER_H_
 #define MPTCPTLS_ENGINE_CAPTURED_LISTENER_H_

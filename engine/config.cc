@@ -1,5 +1,7 @@
 #include "engine/config.h"
 
+#include <toml++/toml.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -9,7 +11,6 @@
 #include <map>
 #include <sstream>
 #include <string_view>
-#include <toml++/toml.h>
 
 #include "absl/strings/str_cat.h"
 #include "tun/route_intervals.h"
@@ -93,7 +94,8 @@ class Reader {
       const auto known = keys.find(std::string(key.str()));
       if (known == keys.end()) {
         std::string names;
-        for (const auto& [name, take] : keys) absl::StrAppend(&names, names.empty() ? "" : ", ", name);
+        for (const auto& [name, take] : keys)
+          absl::StrAppend(&names, names.empty() ? "" : ", ", name);
         return Fail(node, absl::StrCat("unknown key \"", std::string(key.str()),
                                        "\"; known here are: ", names));
       }
@@ -110,7 +112,8 @@ class Reader {
   bool Number(const toml::node& node, int64_t least, int64_t most, int64_t* out) {
     const auto value = node.value<int64_t>();
     if (!node.is_integer() || *value < least || *value > most)
-      return Fail(node, absl::StrCat("a whole number from ", least, " to ", most, " is meant here"));
+      return Fail(node,
+                  absl::StrCat("a whole number from ", least, " to ", most, " is meant here"));
     *out = *value;
     return true;
   }
@@ -251,7 +254,8 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
     return true;
   };
   const auto rules = [&](const toml::node& node) {
-    return reader.Each(node, [&](const toml::node& item) { return reader.Rule(item, &config.rules); });
+    return reader.Each(node,
+                       [&](const toml::node& item) { return reader.Rule(item, &config.rules); });
   };
   const bool good = reader.Table(
       table,

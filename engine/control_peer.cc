@@ -75,9 +75,9 @@ ControlPeer::~ControlPeer() {
 
 bool ControlPeer::Read(size_t goal) {
   while (have_ < goal) {
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred)) +
-                                          CMSG_SPACE(kMaxDescriptors * sizeof(int))>
-        control;
+    alignas(cmsghdr)
+        std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kMaxDescriptors * sizeof(int))>
+            control;
     iovec piece{message_.bytes.data() + have_, goal - have_};
     msghdr header{};
     header.msg_iov = &piece;

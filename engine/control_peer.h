@@ -44,7 +44,8 @@ class ControlHandler {
 
 class ControlPeer final : public EventHandler {
  public:
-  ControlPeer(EventLoop* loop, ControlHandler* handler, Descriptor socket, const ucred& credentials);
+  ControlPeer(EventLoop* loop, ControlHandler* handler, Descriptor socket,
+              const ucred& credentials);
   ~ControlPeer() override;
   ControlPeer(const ControlPeer&) = delete;
   ControlPeer& operator=(const ControlPeer&) = delete;

@@ -1,5 +1,5 @@
-// Holds the engine's abstract name, takes in control conversations and bounds them: number, duration
-// and size. What they ask for is the verbs' business (engine/control_verbs.h).
+// Holds the engine's abstract name, takes in control conversations and bounds them: number,
+// duration and size. What they ask for is the verbs' business (engine/control_verbs.h).
 #ifndef MPTCPTLS_ENGINE_CONTROL_SERVER_H_
 #define MPTCPTLS_ENGINE_CONTROL_SERVER_H_
 

@@ -292,10 +292,9 @@ void ControlVerbs::GetOption(ControlPeer& peer, ControlMessage& message) {
 
 void ControlVerbs::SetOption(ControlPeer& peer, ControlMessage& message) {
   Relay* const relay = RelayOf(message.descriptor.get());
-  const auto reply =
-      SetSocketOption(relay != nullptr ? relay->kernel_socket()
-                                       : ListenerSocketOf(message.descriptor.get()),
-                      message.As<control::OptionRequest>());
+  const auto reply = SetSocketOption(
+      relay != nullptr ? relay->kernel_socket() : ListenerSocketOf(message.descriptor.get()),
+      message.As<control::OptionRequest>());
   peer.Send(&reply, sizeof reply);
 }
 

@@ -37,7 +37,7 @@ Dumps::Dumps(EventLoop* loop) : loop_(loop) {}
 Dumps::~Dumps() = default;
 
 bool Dumps::Add(Descriptor asker, Descriptor file) {
-  struct stat about{};
+  struct stat about {};
   if (dumps_.size() >= kMaxDumps || fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode))
     return false;
   dumps_.push_back(std::make_unique<Dump>(loop_, std::move(asker), std::move(file)));

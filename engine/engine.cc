@@ -97,7 +97,8 @@ void Engine::ReadTun() {
     Offload offload;
     const ssize_t length = tun_->Read(packet_.data(), packet_.size(), &offload);
     if (length <= 0) {
-      if (length < 0) spdlog::warn("reading the TUN device: {}", strerror(static_cast<int>(-length)));
+      if (length < 0)
+        spdlog::warn("reading the TUN device: {}", strerror(static_cast<int>(-length)));
       return;
     }
     if (!dumps_.empty()) {

@@ -1,5 +1,5 @@
-// The engine of one network namespace: the stack on a TUN device, the host's uplinks and its steering
-// table around it, the captured programs before it. One thread, one loop.
+// The engine of one network namespace: the stack on a TUN device, the host's uplinks and its
+// steering table around it, the captured programs before it. One thread, one loop.
 #ifndef MPTCPTLS_ENGINE_ENGINE_H_
 #define MPTCPTLS_ENGINE_ENGINE_H_
 

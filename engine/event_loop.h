@@ -1,5 +1,5 @@
-// The engine's one loop: descriptors by epoll, timers by the stack's own TimerQueue, and what is due
-// after each batch. One thread; everything the engine does happens in here.
+// The engine's one loop: descriptors by epoll, timers by the stack's own TimerQueue, and what is
+// due after each batch. One thread; everything the engine does happens in here.
 #ifndef MPTCPTLS_ENGINE_EVENT_LOOP_H_
 #define MPTCPTLS_ENGINE_EVENT_LOOP_H_
 

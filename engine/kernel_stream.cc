@@ -112,8 +112,7 @@ void KernelStream::ReadSocket() {
   while (end_ == EndReason::kNone && !orphaned_) {
     if (in_begin_ == in_end_) in_begin_ = in_end_ = 0;
     if (in_end_ == in_.size()) return;  // Consume() reads on
-    const ssize_t n =
-        recv(socket_.get(), in_.data() + in_end_, in_.size() - in_end_, MSG_DONTWAIT);
+    const ssize_t n = recv(socket_.get(), in_.data() + in_end_, in_.size() - in_end_, MSG_DONTWAIT);
     if (n == 0) {
       peer_ended_ = true;
       return PeerEnded();

@@ -63,11 +63,11 @@ class KernelStream final : public Connection, public EventHandler {
   std::vector<uint8_t> out_, in_;  // between begin and end: waiting
   size_t out_begin_ = 0, out_end_ = 0, in_begin_ = 0, in_end_ = 0;
   uint64_t sent_ = 0, received_ = 0;
-  bool shut_down_ = false;    // by the program
+  bool shut_down_ = false;  // by the program
   bool fin_sent_ = false;
   bool peer_ended_ = false;
   bool peer_end_told_ = false;
-  bool blocked_ = false;      // the program waits for room
+  bool blocked_ = false;  // the program waits for room
   bool orphaned_ = false;
   EndReason end_ = EndReason::kNone;
 };

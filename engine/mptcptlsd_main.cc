@@ -21,7 +21,8 @@ namespace {
 constexpr char kDefaultConfig[] = "/etc/mptcptls.toml";
 constexpr char kHelp[] =
     "The engine of libmptcptls: carries the connections of all programs of this network namespace "
-    "that run with LD_PRELOAD=libmptcptls.so over Multipath TCP. Programs start it by themselves; by "
+    "that run with LD_PRELOAD=libmptcptls.so over Multipath TCP. Programs start it by themselves; "
+    "by "
     "hand it stays in the foreground and logs to stderr. Needs root (TUN, nftables).";
 
 struct Options {
@@ -92,8 +93,9 @@ int Run(const Options& options) {
     return 0;
   }
   if (geteuid() != 0)
-    return Fail("the engine needs root (TUN device, nftables): start it as root, or start the "
-                "program as root");
+    return Fail(
+        "the engine needs root (TUN device, nftables): start it as root, or start the "
+        "program as root");
   RaiseDescriptorLimit();
   bool taken = false;
   Descriptor name = TakeEngineName(&taken, &error);

@@ -154,7 +154,8 @@ void Relay::TryDeliver(Time now) {
   }
   // The backlog is full, and nothing tells when it no longer is (FACTS.md).
   if (errno != EAGAIN) return FailedToDeliver(now);
-  retry_wait_ = retry_wait_ == Duration::zero() ? kFirstRetry : std::min(retry_wait_ * 2, kLastRetry);
+  retry_wait_ =
+      retry_wait_ == Duration::zero() ? kFirstRetry : std::min(retry_wait_ * 2, kLastRetry);
   retry_.Set(now + retry_wait_);
 }
 

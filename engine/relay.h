@@ -29,7 +29,8 @@ namespace mptcptls {
 
 class Relays;
 
-// Whose connection it is. `uid` is known once the program's first message came with its credentials.
+// Whose connection it is. `uid` is known once the program's first message came with its
+// credentials.
 struct Program {
   std::string name;
   uint32_t pid = 0;
@@ -118,17 +119,17 @@ class Relay final : public ConnectionObserver, public EventHandler {
 
   Stage stage_ = Stage::kPending;
   bool initiator_ = false;
-  bool taken_ = false;           // the program's credentials came: it has the socket
-  bool connected_ = false;       // initiator: the handshake is done
-  bool held_back_ = false;       // the first byte in the socket was forwarded already
-  bool program_ended_ = false;   // EPOLLRDHUP
-  bool program_gone_ = false;    // EPOLLHUP
-  bool program_reset_ = false;   // it closed with bytes unread
-  bool end_told_ = false;        // the connection knows of program_ended_
-  bool gone_told_ = false;       // the connection knows of program_gone_
-  bool peer_ended_ = false;      // OnPeerClosed
-  bool to_program_full_ = false; // wait for EPOLLOUT
-  bool deaf_ = false;            // the program reads no more: what comes is discarded
+  bool taken_ = false;            // the program's credentials came: it has the socket
+  bool connected_ = false;        // initiator: the handshake is done
+  bool held_back_ = false;        // the first byte in the socket was forwarded already
+  bool program_ended_ = false;    // EPOLLRDHUP
+  bool program_gone_ = false;     // EPOLLHUP
+  bool program_reset_ = false;    // it closed with bytes unread
+  bool end_told_ = false;         // the connection knows of program_ended_
+  bool gone_told_ = false;        // the connection knows of program_gone_
+  bool peer_ended_ = false;       // OnPeerClosed
+  bool to_program_full_ = false;  // wait for EPOLLOUT
+  bool deaf_ = false;             // the program reads no more: what comes is discarded
   bool discarded_ = false;
   EndReason end_ = EndReason::kNone;  // after OnClosed
   uint32_t pending_length_ = 0;       // of the PendingRequest; what is left of it while draining

@@ -17,21 +17,33 @@ struct Known {
   int name;
 };
 
-// Everything else is ENOPROTOOPT: TCP_REPAIR, TCP_ULP, TCP_MD5SIG, IP_TRANSPARENT ... would act with
-// the engine's rights, or promise what the stack does not do.
+// Everything else is ENOPROTOOPT: TCP_REPAIR, TCP_ULP, TCP_MD5SIG, IP_TRANSPARENT ... would act
+// with the engine's rights, or promise what the stack does not do.
 constexpr std::array kKnown = {
-    Known{IPPROTO_TCP, TCP_MAXSEG},          Known{IPPROTO_TCP, TCP_NODELAY},
-    Known{IPPROTO_TCP, TCP_CORK},            Known{IPPROTO_TCP, TCP_KEEPIDLE},
-    Known{IPPROTO_TCP, TCP_KEEPINTVL},       Known{IPPROTO_TCP, TCP_KEEPCNT},
-    Known{IPPROTO_TCP, TCP_SYNCNT},          Known{IPPROTO_TCP, TCP_LINGER2},
-    Known{IPPROTO_TCP, TCP_DEFER_ACCEPT},    Known{IPPROTO_TCP, TCP_WINDOW_CLAMP},
-    Known{IPPROTO_TCP, TCP_QUICKACK},        Known{IPPROTO_TCP, TCP_CONGESTION},
-    Known{IPPROTO_TCP, TCP_USER_TIMEOUT},    Known{IPPROTO_TCP, TCP_FASTOPEN},
-    Known{IPPROTO_TCP, TCP_NOTSENT_LOWAT},   Known{IPPROTO_IP, IP_TOS},
-    Known{IPPROTO_IP, IP_TTL},               Known{IPPROTO_IP, IP_MTU_DISCOVER},
-    Known{IPPROTO_IP, IP_RECVERR},           Known{IPPROTO_IPV6, IPV6_V6ONLY},
-    Known{IPPROTO_IPV6, IPV6_TCLASS},        Known{IPPROTO_IPV6, IPV6_UNICAST_HOPS},
-    Known{IPPROTO_IPV6, IPV6_MTU_DISCOVER},  Known{IPPROTO_IPV6, IPV6_RECVERR},
+    Known{IPPROTO_TCP, TCP_MAXSEG},
+    Known{IPPROTO_TCP, TCP_NODELAY},
+    Known{IPPROTO_TCP, TCP_CORK},
+    Known{IPPROTO_TCP, TCP_KEEPIDLE},
+    Known{IPPROTO_TCP, TCP_KEEPINTVL},
+    Known{IPPROTO_TCP, TCP_KEEPCNT},
+    Known{IPPROTO_TCP, TCP_SYNCNT},
+    Known{IPPROTO_TCP, TCP_LINGER2},
+    Known{IPPROTO_TCP, TCP_DEFER_ACCEPT},
+    Known{IPPROTO_TCP, TCP_WINDOW_CLAMP},
+    Known{IPPROTO_TCP, TCP_QUICKACK},
+    Known{IPPROTO_TCP, TCP_CONGESTION},
+    Known{IPPROTO_TCP, TCP_USER_TIMEOUT},
+    Known{IPPROTO_TCP, TCP_FASTOPEN},
+    Known{IPPROTO_TCP, TCP_NOTSENT_LOWAT},
+    Known{IPPROTO_IP, IP_TOS},
+    Known{IPPROTO_IP, IP_TTL},
+    Known{IPPROTO_IP, IP_MTU_DISCOVER},
+    Known{IPPROTO_IP, IP_RECVERR},
+    Known{IPPROTO_IPV6, IPV6_V6ONLY},
+    Known{IPPROTO_IPV6, IPV6_TCLASS},
+    Known{IPPROTO_IPV6, IPV6_UNICAST_HOPS},
+    Known{IPPROTO_IPV6, IPV6_MTU_DISCOVER},
+    Known{IPPROTO_IPV6, IPV6_RECVERR},
     Known{SOL_SOCKET, SO_REUSEPORT},
 };
 
@@ -92,8 +104,8 @@ control::OptionReply GetSocketOption(int kernel_socket, const control::OptionReq
 control::OptionReply SetSocketOption(int kernel_socket, const control::OptionRequest& request) {
   if (kernel_socket < 0 || !IsKnown(request)) return Failure(ENOPROTOOPT);
   if (request.value_length > sizeof request.value) return Failure(EINVAL);
-  const int result = setsockopt(kernel_socket, request.level, request.name, request.value,
-                                request.value_length);
+  const int result =
+      setsockopt(kernel_socket, request.level, request.name, request.value, request.value_length);
   return Failure(result == 0 ? 0 : errno);
 }
 

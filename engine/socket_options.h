@@ -1,7 +1,7 @@
 // Socket options of captured sockets that a unix socket does not have (IPPROTO_TCP, IPPROTO_IP,
 // IPPROTO_IPV6). Their values live in the kernel TCP socket that was replaced, so that ranges,
-// defaults and errors are the kernel's; what the engine's rights would allow and the program's would
-// not is refused.
+// defaults and errors are the kernel's; what the engine's rights would allow and the program's
+// would not is refused.
 #ifndef MPTCPTLS_ENGINE_SOCKET_OPTIONS_H_
 #define MPTCPTLS_ENGINE_SOCKET_OPTIONS_H_
 

@@ -115,7 +115,9 @@ json ToJson(const ConnectionRecord& record, bool initiator, Time now) {
           {"remote", info.remote.ToString()},
           {"mode", ModeName(info.mode)},
           {"key", KeyText(info)},
-          {"state", closed ? "closed" : info.connected ? "connected" : "connecting"},
+          {"state", closed           ? "closed"
+                    : info.connected ? "connected"
+                                     : "connecting"},
           {"end", EndName(info.end)},
           {"fallback", info.fallback},
           {"age_s", Seconds(now - record.began)},
@@ -190,21 +192,20 @@ std::string StatusText(const Engine& engine, std::optional<uid_t> only) {
                      {"expires_s", Seconds(entry.expires_in)}});
   }
   const auto& closed = engine.relays().closed();
-  json status = {
-      {"engine",
-       {{"pid", getpid()},
-        {"version", MPTCPTLS_VERSION},
-        {"uptime_s", Seconds(now - engine.began())},
-        {"installed", engine.Installed()},
-        {"problem", engine.steering_error()},
-        {"config", engine.config().file},
-        {"idle_timeout_s", Seconds(engine.config().idle_timeout)}}},
-      {"uplinks", std::move(uplinks)},
-      {"listeners", Listeners(engine, only)},
-      {"connections", Connections(engine.relays().Open(), only, now)},
-      {"closed", Connections({closed.begin(), closed.end()}, only, now)},
-      {"cache", std::move(cache)},
-      {"counters", CounterTable(engine)}};
+  json status = {{"engine",
+                  {{"pid", getpid()},
+                   {"version", MPTCPTLS_VERSION},
+                   {"uptime_s", Seconds(now - engine.began())},
+                   {"installed", engine.Installed()},
+                   {"problem", engine.steering_error()},
+                   {"config", engine.config().file},
+                   {"idle_timeout_s", Seconds(engine.config().idle_timeout)}}},
+                 {"uplinks", std::move(uplinks)},
+                 {"listeners", Listeners(engine, only)},
+                 {"connections", Connections(engine.relays().Open(), only, now)},
+                 {"closed", Connections({closed.begin(), closed.end()}, only, now)},
+                 {"cache", std::move(cache)},
+                 {"counters", CounterTable(engine)}};
   // Whatever bytes a name held, the text is valid.
   return status.dump(-1, ' ', false, json::error_handler_t::replace);
 }

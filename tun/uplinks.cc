@@ -110,6 +110,7 @@ class NetlinkMonitor : public UplinkMonitor {
     const auto uplink = std::find_if(now_.addresses.begin(), now_.addresses.end(),
                                      [&](const UplinkAddress& u) { return u.address == local; });
     if (uplink == now_.addresses.end() || !uplink->running) return std::nullopt;
+    if (local.family != remote.family) return std::nullopt;
     const NextHop* best = nullptr;
     for (const NextHop& hop : now_.next_hops) {
       if (hop.ifindex != uplink->ifindex && hop.ifindex != 0) continue;

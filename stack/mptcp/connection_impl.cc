@@ -266,15 +266,21 @@ bool ConnectionImpl::AnyAlive() const {
   return std::ranges::any_of(paths_, [](const auto& p) { return !p->dead; });
 }
 
+// What never was a part of the connection (a stranger's try) is not told of.
+void ConnectionImpl::Bury(Path* path) {
+  path->dead = true;
+  services_->RemoveSubflow(path->tuple);
+  if (path->joined && !path->authenticated) return;
+  ended_.push_back(StatusOf(*path));
+  if (ended_.size() > kMaxEnded) ended_.pop_front();
+}
+
 void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, const TcpRst* reset) {
   Path* path = Of(subflow);
   if (path == nullptr || path->dead) return;
   if (!closed_ && mptcp()) Reinject(now, path);
   const bool was_usable = path->usable;
-  path->dead = true;
-  services_->RemoveSubflow(path->tuple);
-  ended_.push_back(StatusOf(*path));
-  if (ended_.size() > kMaxEnded) ended_.pop_front();
+  Bury(path);
   services_->MayBeFinished(this);
   if (closed_ || aborting_) return;
   if (!connected_) {
@@ -326,64 +332,6 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
 
 void ConnectionImpl::Sweep() {
   std::erase_if(paths_, [](const auto& path) { return path->dead; });
-}
-
-// ---- What is going on
-
-SubflowStatus ConnectionImpl::StatusOf(const Path& path) const {
-  SubflowStatus s;
-  s.local_id = path.local_id;
-  s.remote_id = path.remote_id;
-  s.tuple = path.tuple;
-  s.uplink = path.uplink;
-  s.joined = path.joined;
-  s.authenticated = path.authenticated;
-  s.backup = path.backup;
-  s.stale = path.stale;
-  s.tcp = path.subflow->Info();
-  return s;
-}
-
-ConnectionInfo ConnectionImpl::Info(Time now) const {
-  ConnectionInfo info;
-  info.id = id_;
-  info.initiator = initiator_;
-  info.mode = mode_;
-  info.key = mode_ == Mode::kKeys ? KeyState::kPresent : key_;
-  info.key_reason = key_reason_;
-  info.local = first_.local;
-  info.remote = first_.remote;
-  info.connected = connected_;
-  info.fallback = fallback_;
-  info.local_token = local_token_;
-  info.remote_token = remote_token_;
-  info.bytes_sent = send_.tail();
-  info.bytes_received = mptcp() || began_mptcp_ ? reassembly_.next() : tcp_received_;
-  info.bytes_reinjected = bytes_reinjected_;
-  info.end = end_;
-  for (const auto& path : paths_) {
-    if (!path->dead) info.subflows.push_back(StatusOf(*path));
-  }
-  info.subflows.insert(info.subflows.end(), ended_.begin(), ended_.end());
-  for (const auto& [pair, retry] : retries_) {
-    if (PathExists(pair.first, pair.second)) continue;
-    std::string reason = retry.reason;
-    if (retry.next > now) {
-      const auto ms = (retry.next - now) / std::chrono::milliseconds(1);
-      reason +=
-          ", next try in " + std::to_string(ms / 1000) + "." + std::to_string(ms / 100 % 10) + " s";
-    }
-    info.unused_paths.push_back({pair.first, pair.second, reason});
-  }
-  if (mptcp() && !MayJoin()) {
-    for (const LocalAddress& local : services_->local_addresses()) {
-      if (LocalUsed(local.address)) continue;
-      const char* why = key_ == KeyState::kRefused ? "no key: refused" : "no key yet";
-      info.unused_paths.push_back(
-          {local.address, first_.remote, mode_ == Mode::kTlsAuth ? why : "no DSS yet"});
-    }
-  }
-  return info;
 }
 
 }  // namespace mptcptls

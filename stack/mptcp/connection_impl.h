@@ -176,6 +176,10 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void OpenMissing(Time now);
   bool PathExists(const IpAddress& local, const Endpoint& remote) const;
   bool LocalUsed(const IpAddress& local) const;
+  void Bury(Path* path);
+  bool UplinkUsed(const std::string& uplink) const;
+  void ExplainUnused(ConnectionInfo* info) const;
+  std::string WhyNoJoin() const;
   bool RemoteUsed(const Endpoint& remote) const;
   void PathFailed(Time now, const Path& path, const std::string& reason);
   void AnnounceMissing(Time now);

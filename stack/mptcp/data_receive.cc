@@ -136,9 +136,7 @@ bool ConnectionImpl::TakeFastClose(Time now, const FastClose& option) {
     if (paths_[i]->dead) continue;
     Path& path = *paths_[i];
     closing_subflows_ = true;
-    path.dead = true;
-    services_->RemoveSubflow(path.tuple);
-    ended_.push_back(StatusOf(path));
+    Bury(&path);
     path.subflow->Discard();
   }
   Finish(now, EndReason::kReset);

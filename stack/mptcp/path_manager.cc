@@ -35,6 +35,11 @@ bool ConnectionImpl::LocalUsed(const IpAddress& local) const {
       paths_, [&](const auto& p) { return !p->dead && p->tuple.local.address == local; });
 }
 
+bool ConnectionImpl::UplinkUsed(const std::string& uplink) const {
+  return std::ranges::any_of(paths_,
+                             [&](const auto& p) { return !p->dead && p->uplink == uplink; });
+}
+
 bool ConnectionImpl::RemoteUsed(const Endpoint& remote) const {
   return std::ranges::any_of(paths_,
                              [&](const auto& p) { return !p->dead && p->tuple.remote == remote; });
@@ -64,6 +69,7 @@ void ConnectionImpl::OpenMissing(Time now) {
   // A copy: opening may call back.
   const std::vector<LocalAddress> locals = services_->local_addresses();
   const auto allowed = [&](const LocalAddress& local, const RemoteAddress& remote) {
+    if (local.address.family != remote.endpoint.address.family) return false;
     if (!services_->environment()->RouteMtu(local.address, remote.endpoint.address)) return false;
     if (PathExists(local.address, remote.endpoint)) return false;
     const auto retry = retries_.find({local.address, remote.endpoint});
@@ -72,9 +78,9 @@ void ConnectionImpl::OpenMissing(Time now) {
   size_t alive = 0;
   for (const auto& p : paths_) alive += !p->dead;
   const std::vector<RemoteAddress> remotes = remotes_;
-  // Each local address wants a subflow; an unused remote address is preferred.
+  // Each uplink wants a subflow; an unused remote address is preferred.
   for (const LocalAddress& local : locals) {
-    if (LocalUsed(local.address) || alive >= services_->config().max_subflows_per_connection) {
+    if (UplinkUsed(local.uplink) || alive >= services_->config().max_subflows_per_connection) {
       continue;
     }
     const RemoteAddress* best = nullptr;
@@ -135,9 +141,7 @@ void ConnectionImpl::LosePath(Time now, Path* path) {
   });
   if (ours) return;
   if (!closed_ && connected_ && mptcp()) Reinject(now, path);
-  path->dead = true;
-  services_->RemoveSubflow(path->tuple);
-  ended_.push_back(StatusOf(*path));
+  Bury(path);
   path->subflow->Discard();
   services_->MayBeFinished(this);
   if (closed_ || AnyAlive()) return;

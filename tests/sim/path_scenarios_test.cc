@@ -53,6 +53,16 @@ std::vector<Scenario> TogetherCatalogue() {
   keys.expect.least_share = 0.35;
   keys.budget = 2s;
   all.push_back(keys);
+  // One subflow an uplink, none across families.
+  Scenario dual = Base("two_paths_of_dual_stack_hosts", {Wire(), Wire()}, 16 * kMiB, 200);
+  dual.dual_stack = true;
+  dual.expect.least_share = 0.35;
+  dual.budget = 2s;
+  dual.check = [](World& w, std::vector<std::string>* failures) {
+    Wants(failures, w.Sum(&Counters::joins_sent) == 1,
+          std::to_string(w.Sum(&Counters::joins_sent)) + " joins sent");
+  };
+  all.push_back(dual);
   Scenario checksum = Base("two_paths_with_checksum", {Wire(), Wire()}, 8 * kMiB, 8 * kMiB);
   checksum.server_config.checksum = true;
   checksum.budget = 2s;

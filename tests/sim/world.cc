@@ -35,12 +35,13 @@ World::World(const Scenario& scenario, uint64_t seed) : scenario_(scenario), sim
   for (size_t i = 0; i < scenario_.paths.size(); ++i) {
     if (i == 0 || !scenario_.mesh) networks_.push_back(simulator_.AddNetwork());
     const PathPlan& path = scenario_.paths[i];
-    client_->AddUplink(networks_.back(), {ClientAddress(i)}, path.up, path.down.value_or(path.up));
+    client_->AddUplink(networks_.back(), Addresses(scenario_.mesh ? 2 : 1, i, 1), path.up,
+                       path.down.value_or(path.up));
     LinkConfig perfect;
     perfect.mtu = path.up.mtu;
     perfect.offload = true;
     perfect.complete_checksums = path.up.complete_checksums;
-    server_->AddUplink(networks_.back(), {ServerAddress(i)}, perfect, perfect);
+    server_->AddUplink(networks_.back(), Addresses(scenario_.mesh ? 3 : 1, i, 2), perfect, perfect);
   }
   client_->Start();
   server_->Start();
@@ -55,6 +56,13 @@ World::World(const Scenario& scenario, uint64_t seed) : scenario_(scenario), sim
     pair.server->SetPeer(pair.client.get());
     pairs_.push_back(std::move(pair));
   }
+}
+
+std::vector<IpAddress> World::Addresses(uint8_t network, size_t path, uint8_t host) const {
+  std::vector<IpAddress> addresses = {MakeAddress(scenario_.family, network, path, host)};
+  const Family other = scenario_.family == Family::kV4 ? Family::kV6 : Family::kV4;
+  if (scenario_.dual_stack) addresses.push_back(MakeAddress(other, network, path, host));
+  return addresses;
 }
 
 IpAddress World::ClientAddress(size_t path) const {

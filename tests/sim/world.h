@@ -65,6 +65,7 @@ struct Scenario {
   std::vector<PathPlan> paths = {{}};
   bool mesh = false;  // every client address reaches every server address
   Family family = Family::kV4;
+  bool dual_stack = false;  // every interface has an address of the other family too
   HostConfig client_config, server_config;
   ConnectOptions connect = ConnectAs(AuthPolicy::kAuto, true);
   ListenOptions listen = ListenAs(AuthPolicy::kAuto, true);
@@ -102,6 +103,8 @@ class World : public ListenerObserver {
   Network* network(size_t path) { return networks_[path]; }
   IpAddress ClientAddress(size_t path) const;
   IpAddress ServerAddress(size_t path) const;
+  // All addresses of an interface; the first is of the scenario's family.
+  std::vector<IpAddress> Addresses(uint8_t network, size_t path, uint8_t host) const;
   Endpoint Target() const { return {ServerAddress(0), kPort}; }
   Pair& pair(size_t index) { return pairs_[index]; }
   size_t pair_count() const { return pairs_.size(); }

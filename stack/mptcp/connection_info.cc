@@ -1,0 +1,78 @@
+// What is going on in a connection, for `mptcptls status`.
+#include <algorithm>
+
+#include "stack/mptcp/connection_impl.h"
+
+namespace mptcptls {
+
+SubflowStatus ConnectionImpl::StatusOf(const Path& path) const {
+  SubflowStatus s;
+  s.local_id = path.local_id;
+  s.remote_id = path.remote_id;
+  s.tuple = path.tuple;
+  s.uplink = path.uplink;
+  s.joined = path.joined;
+  s.authenticated = path.authenticated;
+  s.backup = path.backup;
+  s.stale = path.stale;
+  s.tcp = path.subflow->Info();
+  return s;
+}
+
+ConnectionInfo ConnectionImpl::Info(Time now) const {
+  ConnectionInfo info;
+  info.id = id_;
+  info.initiator = initiator_;
+  info.mode = mode_;
+  info.key = mode_ == Mode::kKeys ? KeyState::kPresent : key_;
+  info.key_reason = key_reason_;
+  info.local = first_.local;
+  info.remote = first_.remote;
+  info.connected = connected_;
+  info.fallback = fallback_;
+  info.local_token = local_token_;
+  info.remote_token = remote_token_;
+  info.bytes_sent = send_.tail();
+  info.bytes_received = mptcp() || began_mptcp_ ? reassembly_.next() : tcp_received_;
+  info.bytes_reinjected = bytes_reinjected_;
+  info.end = end_;
+  for (const auto& path : paths_) {
+    if (!path->dead) info.subflows.push_back(StatusOf(*path));
+  }
+  info.subflows.insert(info.subflows.end(), ended_.begin(), ended_.end());
+  for (const auto& [pair, retry] : retries_) {
+    if (PathExists(pair.first, pair.second)) continue;
+    std::string reason = retry.reason;
+    if (retry.next > now) {
+      const auto ms = (retry.next - now) / std::chrono::milliseconds(1);
+      reason +=
+          ", next try in " + std::to_string(ms / 1000) + "." + std::to_string(ms / 100 % 10) + " s";
+    }
+    info.unused_paths.push_back({pair.first, pair.second, reason});
+  }
+  if (!closed_) ExplainUnused(&info);
+  return info;
+}
+
+// An uplink on which nothing was tried has a reason, too.
+void ConnectionImpl::ExplainUnused(ConnectionInfo* info) const {
+  const std::string reason = WhyNoJoin();
+  for (const LocalAddress& local : services_->local_addresses()) {
+    const bool told = std::ranges::any_of(
+        info->unused_paths, [&](const UnusedPath& path) { return path.local == local.address; });
+    if (told || local.address.family != first_.remote.address.family || UplinkUsed(local.uplink))
+      continue;
+    info->unused_paths.push_back({local.address, first_.remote, reason});
+  }
+}
+
+std::string ConnectionImpl::WhyNoJoin() const {
+  if (!connected_) return "not connected yet";
+  if (!mptcp() || fallback_) return "plain TCP";
+  if (key_ == KeyState::kRefused) return "no key: " + key_reason_;
+  if (mode_ == Mode::kTlsAuth && key_ == KeyState::kNone) return "no key yet";
+  if (!dss_seen_) return "no DSS yet";
+  return initiator_ ? "no route to an address of the peer" : "the peer opens subflows";
+}
+
+}  // namespace mptcptls

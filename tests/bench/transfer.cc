@@ -1,0 +1,36 @@
+#include "tests/bench/transfer.h"
+
+#include <algorithm>
+#include <array>
+#include <cinttypes>
+#include <cstdio>
+
+namespace mptcptls::bench {
+
+std::string Transfer::ToLine() const {
+  std::array<char, 200> line;
+  snprintf(line.data(), line.size(),
+           "bytes=%" PRIu64 " seconds=%.6f processor_seconds=%.2f stolen_seconds=%.2f\n", bytes,
+           seconds, processors.busy, processors.stolen);
+  return line.data();
+}
+
+std::optional<Transfer> Transfer::FromLine(const std::string& line) {
+  Transfer transfer;
+  const int fields = sscanf(
+      line.c_str(),  // NOLINT(bugprone-unchecked-string-to-number-conversion)
+      "bytes=%" SCNu64 " seconds=%lf processor_seconds=%lf stolen_seconds=%lf", &transfer.bytes,
+      &transfer.seconds, &transfer.processors.busy, &transfer.processors.stolen);
+  if (fields != 4) return std::nullopt;
+  return transfer;
+}
+
+Transfer Stopwatch::Stop(uint64_t bytes) const {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+  return {.bytes = bytes,
+          // A handful of bytes may take no time at all, by the clock.
+          .seconds = std::max(elapsed.count(), 1e-6),
+          .processors = ReadProcessorTime() - processors_};
+}
+
+}  // namespace mptcptls::bench
