@@ -140,13 +140,17 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
     return AnswerConnect(peer, control::kErrorBypass, "bypassed by the configuration");
   const std::string wish = RoutingWish(message.descriptor.get());
   if (!wish.empty()) return AnswerConnect(peer, control::kErrorDeclined, wish);
+  const auto bound = LocalEndpoint(message.descriptor.get());  // not as the request says
+  // With SO_REUSEADDR another user's server may come to listen on a port that is only bound; all
+  // that is sent to it would come to us.
+  if (bound && bound->port != 0 && peer.credentials().uid != 0)
+    return AnswerConnect(peer, control::kErrorDeclined,
+                         "the port was bound by an unprivileged program");
 
   ConnectOptions options;
   options.auth = PolicyFor(config, *remote, false, request.auth, request.flags);
   options.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
   options.clear_port = config.IsClearPort(remote->port);
-  // As the kernel knows it, not as the request says.
-  const auto bound = LocalEndpoint(message.descriptor.get());
   if (bound && bound->port != 0) options.local_port = bound->port;
   if (bound && !bound->address.IsUnspecified()) options.local_address = bound->address;
   if (options.local_port != 0 && !engine_->TakeBoundPort(options.local_port))
