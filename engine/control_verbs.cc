@@ -182,8 +182,8 @@ void ControlVerbs::Listen(ControlPeer& peer, ControlMessage& message) {
   CapturedListener::Options options;
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
-  const bool named =
-      request.name_length == control::kNameLength && request.name_length < sizeof name.sun_path;
+  static_assert(control::kNameLength < sizeof name.sun_path);
+  const bool named = request.name_length == control::kNameLength;
   if (named) memcpy(name.sun_path + 1, request.name, request.name_length);
   const auto bound = LocalEndpoint(message.descriptor.get());
   if (!named ||
