@@ -19,6 +19,7 @@ namespace mptcptls {
 namespace {
 
 constexpr size_t kMaxFile = 1u << 20;
+constexpr uint32_t kMappedBits = 96;  // of ::ffff:0:0/96
 
 std::string At(const std::string& path, const toml::source_region& where) {
   return absl::StrCat(path, ":", where.begin.line, ":", where.begin.column, ": ");
@@ -46,6 +47,7 @@ std::optional<Match> ToMatch(std::string_view text) {
     if (end == std::string_view::npos) return std::nullopt;
     address = text.substr(1, end - 1);
     rest = text.substr(end + 1);
+    if (!rest.empty() && rest.front() != ':' && rest.front() != '/') return std::nullopt;
   } else if (std::ranges::count(text, ':') == 1) {
     address = text.substr(0, text.find(':'));
     rest = text.substr(text.find(':'));
@@ -68,6 +70,13 @@ std::optional<Match> ToMatch(std::string_view text) {
   const uint32_t most = match.network->family == Family::kV4 ? 32 : 128;
   if (bits.value_or(most) > most) return std::nullopt;
   match.prefix_length = static_cast<uint8_t>(bits.value_or(most));
+  // Endpoints are never IPv4-mapped (stack/types.h): as it stands it would match nothing.
+  const IpAddress plain = match.network->Unmapped();
+  if (plain.family != match.network->family) {
+    if (match.prefix_length < kMappedBits) return std::nullopt;
+    match.network = plain;
+    match.prefix_length = static_cast<uint8_t>(match.prefix_length - kMappedBits);
+  }
   return match;
 }
 
@@ -160,11 +169,11 @@ class Reader {
     const toml::table* table = node.as_table();
     if (table == nullptr) return Fail(node, "[[rule]] with to or listen, and auth, is meant here");
     AuthRule rule;
-    bool matched = false;
+    int matches = 0;
     bool has_auth = false;
     const auto match = [&](bool listen) {
       return [&, listen](const toml::node& item) {
-        matched = true;
+        ++matches;
         rule.listen = listen;
         return OneMatch(item, &rule.match);
       };
@@ -179,7 +188,8 @@ class Reader {
     };
     if (!Table(*table, {{"to", match(false)}, {"listen", match(true)}, {"auth", auth}}))
       return false;
-    if (!matched || !has_auth) return Fail(node, "a rule needs auth, and to or listen");
+    if (matches != 1 || !has_auth)
+      return Fail(node, "a rule needs auth, and one of to and listen: two rules where both count");
     out->push_back(rule);
     return true;
   }
@@ -249,7 +259,10 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
   };
   const auto server_id = [&](const toml::node& node) {
     int64_t value = 0;
-    if (!reader.Number(node, 0, 65535, &value)) return false;
+    // Whatever the order of the keys: what does not fit would be another server's number.
+    const auto size = table["token_server_id_bits"].value_or(int64_t{0});
+    const int64_t most = size > 0 && size <= 16 ? (int64_t{1} << size) - 1 : 65535;
+    if (!reader.Number(node, 0, most, &value)) return false;
     config.token_server_id = static_cast<uint16_t>(value);
     return true;
   };
@@ -277,7 +290,8 @@ std::optional<Config> LoadConfig(const std::string& path, bool asked_for, std::s
   if (!file) {
     if (!asked_for && errno == ENOENT) return Config();
     *error = absl::StrCat("cannot read ", path, ": ", std::strerror(errno),
-                          "; correct its name or its rights, or leave --config out");
+                          "; correct its name or its rights, or leave --config and "
+                          "MPTCPTLS_CONFIG out");
     return std::nullopt;
   }
   std::string text(kMaxFile + 1, '\0');

@@ -227,7 +227,10 @@ void ControlVerbs::Reap(ControlPeer& peer, ControlMessage& message) {
 // ---- Keys
 
 Relay* ControlVerbs::RelayOf(int descriptor) const {
-  if (descriptor < 0) return nullptr;
+  // A name alone proves nothing: in a network namespace of his own anybody can bind any. Only a
+  // socket that we accepted or connected has this process at its other end.
+  const auto other_end = PeerCredentials(descriptor);
+  if (!other_end || other_end->pid != getpid() || other_end->uid != geteuid()) return nullptr;
   sockaddr_un address{};
   socklen_t length = sizeof address;
   control::Name name;
@@ -274,12 +277,15 @@ CapturedListener* ControlVerbs::ListenerOf(int descriptor) const {
   sockaddr_un address{};
   socklen_t length = sizeof address;
   control::Name name;
-  if (descriptor < 0 ||
-      getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
       !control::DecodeName(address, length, &name))
     return nullptr;
   const auto it = engine_->listeners().find(name.id);
-  return it == engine_->listeners().end() ? nullptr : it->second.get();
+  // As above; of a listening socket the kernel tells who made it listen.
+  const auto owner = PeerCredentials(descriptor);
+  if (it == engine_->listeners().end() || !owner || it->second->options().program.uid != owner->uid)
+    return nullptr;
+  return it->second.get();
 }
 
 // Where the options of a captured descriptor are; -1 for what is none.

@@ -70,6 +70,7 @@ void EventLoop::Run(LoopClient* client) {
     client->Advance(now_);
     client->OnBatchDone(now_);
   }
+  stopped_ = false;
 }
 
 }  // namespace mptcptls

@@ -58,7 +58,7 @@ class EventLoop {
   bool Add(int fd, uint32_t events, EventHandler* handler);
   void Remove(int fd, const EventHandler* handler);
 
-  void Run(LoopClient* client);  // until Stop()
+  void Run(LoopClient* client);  // until Stop(); may be called again
   void Stop() { stopped_ = true; }
 
  private:

@@ -22,8 +22,7 @@ constexpr char kDefaultConfig[] = "/etc/mptcptls.toml";
 constexpr char kHelp[] =
     "The engine of libmptcptls: carries the connections of all programs of this network namespace "
     "that run with LD_PRELOAD=libmptcptls.so over Multipath TCP. Programs start it by themselves; "
-    "by "
-    "hand it stays in the foreground and logs to stderr. Needs root (TUN, nftables).";
+    "by hand it stays in the foreground and logs to stderr. Needs root (TUN, nftables).";
 
 struct Options {
   std::string config = kDefaultConfig;
@@ -120,7 +119,10 @@ int main(int argc, char** argv) {
   CLI::App app(mptcptls::kHelp, "mptcptlsd");
   app.set_version_flag("--version", MPTCPTLS_VERSION);
   const CLI::Option* config =
-      app.add_option("-c,--config", options.config, "configuration (TOML)")->capture_default_str();
+      app.add_option("-c,--config", options.config,
+                     "configuration (TOML); programs that start the engine pass the variable on")
+          ->envname("MPTCPTLS_CONFIG")
+          ->capture_default_str();
   app.add_flag("--check-config", options.check_config, "read the configuration, and stop");
   app.add_flag("--debug", options.debug, "log more (foreground)");
   app.add_option("--ready-fd", options.ready_fd,

@@ -267,10 +267,14 @@ void Relay::ProgramEnded() {
     const bool resets = kernel_.valid()         ? ResetsOnClose(kernel_.get())
                         : inherited_ != nullptr ? ResetsOnClose(*inherited_)
                                                 : false;
-    if (program_reset_ || discarded_ || resets)
+    if (program_reset_ || discarded_ || resets) {
       connection_->Abort(now());
-    else
+    } else {
+      // EPOLLHUP also means that both directions are shut down and the program still has its end:
+      // no byte unread, so that it sees no reset.
+      if (held_back_) Discard(socket_.get(), 1);
       connection_->Orphan(now());
+    }
     CloseSocket();
   } else if (!end_told_) {
     end_told_ = true;

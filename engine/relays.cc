@@ -127,7 +127,8 @@ Relay* Relays::FindByRandom(const ClientRandom& random, uid_t uid) const {
     Relay* const relay = Find(id);
     if (relay == nullptr || relay->connection() == nullptr) continue;
     if (uid != 0 && relay->program().uid != uid) continue;
-    if (found != nullptr) return nullptr;
+    // A stream that echoes carries it both ways.
+    if (found != nullptr && found != relay) return nullptr;
     found = relay;
   }
   return found;

@@ -76,11 +76,16 @@ void BecomeDaemon(int ready) {
   if (chdir("/") != 0) return;  // then it keeps a directory busy, no more
 }
 
-// The environment without what would preload us into the engine.
+bool IsSetting(const char* variable) { return strncmp(variable, "MPTCPTLS_", 9) == 0; }
+
+// The environment without what would preload us into the engine, and our settings as they were when
+// the program began (MPTCPTLS_CONFIG is the engine's): programs clear their environment.
 void EngineEnvironment(char** out) {
   int count = 0;
+  for (int i = 0; const char* kept = KeptVariable(i); ++i)
+    if (IsSetting(kept)) out[count++] = const_cast<char*>(kept);
   for (char** e = environ; e != nullptr && *e != nullptr && count < kMaxEnvironment; ++e)
-    if (strncmp(*e, "LD_PRELOAD=", 11) != 0) out[count++] = *e;
+    if (strncmp(*e, "LD_PRELOAD=", 11) != 0 && !IsSetting(*e)) out[count++] = *e;
   out[count] = nullptr;
 }
 

@@ -1,0 +1,314 @@
+// The configuration file: every key, and every way to write it wrong.
+#include "engine/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <random>
+
+namespace mptcptls {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+constexpr char kFile[] = "/etc/test.toml";
+
+Config Parsed(const std::string& text) {
+  std::string error;
+  const auto config = ParseConfig(text, kFile, &error);
+  EXPECT_TRUE(config.has_value()) << error;
+  return config.value_or(Config());
+}
+
+std::string ErrorOf(const std::string& text) {
+  std::string error;
+  EXPECT_FALSE(ParseConfig(text, kFile, &error).has_value()) << text;
+  return error;
+}
+
+Endpoint At(const std::string& address, uint16_t port) {
+  return {IpAddress::Parse(address).value(), port};
+}
+
+bool Bypasses(const std::string& match, const std::string& address, uint16_t port) {
+  return Parsed("bypass = [\"" + match + "\"]").Bypassed(At(address, port));
+}
+
+// ---- What it says
+
+TEST(Config, EmptyFileMeansTheDefaults) {
+  const Config config = Parsed("");
+  EXPECT_EQ(config.file, kFile);
+  EXPECT_EQ(config.idle_timeout, std::chrono::seconds(60));
+  EXPECT_EQ(config.cache_lifetime, std::chrono::minutes(10));
+  EXPECT_THAT(config.clear_ports, ElementsAre(80, 8080));
+  EXPECT_THAT(config.interfaces, IsEmpty());
+  EXPECT_THAT(config.listen_allow, IsEmpty());
+  EXPECT_THAT(config.bypass, IsEmpty());
+  EXPECT_THAT(config.rules, IsEmpty());
+  EXPECT_EQ(config.token_server_id_bits, 0u);
+  EXPECT_EQ(config.token_server_id, 0);
+  EXPECT_FALSE(config.Bypassed(At("192.0.2.1", 443)));
+  EXPECT_FALSE(config.ListenAllowed(At("192.0.2.1", 443)));
+  EXPECT_EQ(config.RuleFor(At("192.0.2.1", 443), false), std::nullopt);
+}
+
+TEST(Config, EveryKeyIsTaken) {
+  const Config config = Parsed(R"(
+idle_timeout = 1
+cache_lifetime = 604800
+clear_ports = [1, 65535]
+interfaces = ["br0", "br1"]
+listen_allow = ["192.0.2.1:443", 8443]
+bypass = ["10.0.0.0/8", "fd00::/8"]
+token_server_id_bits = 4
+token_server_id = 15
+[[rule]]
+to = "198.51.100.0/24"
+auth = "tls"
+[[rule]]
+listen = 443
+auth = "keys"
+)");
+  EXPECT_EQ(config.idle_timeout, std::chrono::seconds(1));
+  EXPECT_EQ(config.cache_lifetime, std::chrono::hours(168));
+  EXPECT_TRUE(config.IsClearPort(1));
+  EXPECT_TRUE(config.IsClearPort(65535));
+  EXPECT_FALSE(config.IsClearPort(80)) << "the list replaces the default";
+  EXPECT_THAT(config.interfaces, ElementsAre("br0", "br1"));
+  EXPECT_TRUE(config.ListenAllowed(At("192.0.2.1", 443)));
+  EXPECT_FALSE(config.ListenAllowed(At("192.0.2.1", 444)));
+  EXPECT_TRUE(config.ListenAllowed(At("::", 8443)));
+  EXPECT_TRUE(config.Bypassed(At("10.255.255.255", 1)));
+  EXPECT_TRUE(config.Bypassed(At("fd12::1", 443)));
+  EXPECT_FALSE(config.Bypassed(At("2001:db8::1", 443)));
+  EXPECT_EQ(config.token_server_id_bits, 4u);
+  EXPECT_EQ(config.token_server_id, 15);
+  EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), false), AuthPolicy::kTls);
+  EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), true), AuthPolicy::kKeys);
+  EXPECT_EQ(config.RuleFor(At("198.51.101.7", 443), false), std::nullopt);
+}
+
+TEST(Config, EmptyListOfClearPortsMeansNone) {
+  EXPECT_THAT(Parsed("clear_ports = []").clear_ports, IsEmpty());
+}
+
+TEST(Config, FirstRuleThatMatchesDecides) {
+  const Config config = Parsed(R"(
+rule = [
+  { to = "192.0.2.1", auth = "tcp" },
+  { to = "192.0.2.0/24", auth = "tls" },
+  { to = 443, auth = "keys" },
+  { to = "0.0.0.0/0", auth = "auto" },
+]
+)");
+  EXPECT_EQ(config.RuleFor(At("192.0.2.1", 443), false), AuthPolicy::kTcp);
+  EXPECT_EQ(config.RuleFor(At("192.0.2.2", 443), false), AuthPolicy::kTls);
+  EXPECT_EQ(config.RuleFor(At("198.51.100.1", 443), false), AuthPolicy::kKeys);
+  EXPECT_EQ(config.RuleFor(At("198.51.100.1", 444), false), AuthPolicy::kAuto);
+  EXPECT_EQ(config.RuleFor(At("2001:db8::1", 444), false), std::nullopt);
+  EXPECT_EQ(config.RuleFor(At("192.0.2.1", 443), true), std::nullopt) << "no rule for listeners";
+}
+
+TEST(Config, MatchesAreWrittenInManyWays) {
+  EXPECT_TRUE(Bypasses("443", "2001:db8::1", 443));
+  EXPECT_FALSE(Bypasses("443", "2001:db8::1", 444));
+  EXPECT_TRUE(Bypasses("10.0.0.1", "10.0.0.1", 1));
+  EXPECT_FALSE(Bypasses("10.0.0.1", "10.0.0.2", 1));
+  EXPECT_TRUE(Bypasses("10.0.0.1:443", "10.0.0.1", 443));
+  EXPECT_FALSE(Bypasses("10.0.0.1:443", "10.0.0.1", 80));
+  EXPECT_TRUE(Bypasses("10.0.0.0/8:443", "10.9.9.9", 443));
+  EXPECT_TRUE(Bypasses("10.1.2.3/8", "10.200.0.1", 1))
+      << "bits beyond the prefix count for nothing";
+  EXPECT_TRUE(Bypasses("0.0.0.0/0", "203.0.113.1", 1));
+  EXPECT_FALSE(Bypasses("0.0.0.0/0", "2001:db8::1", 1)) << "families are never mixed";
+  EXPECT_TRUE(Bypasses("2001:db8::1", "2001:db8::1", 1));
+  EXPECT_TRUE(Bypasses("2001:db8::/32", "2001:db8:ffff::1", 1));
+  EXPECT_FALSE(Bypasses("2001:db8::/32", "2001:db9::1", 1));
+  EXPECT_TRUE(Bypasses("[2001:db8::1]:443", "2001:db8::1", 443));
+  EXPECT_FALSE(Bypasses("[2001:db8::1]:443", "2001:db8::1", 444));
+  EXPECT_TRUE(Bypasses("[2001:db8::]/32", "2001:db8::9", 1));
+  EXPECT_TRUE(Bypasses("::/0", "2001:db8::9", 1));
+  EXPECT_TRUE(Bypasses("::ffff:10.0.0.0/104", "10.1.1.1", 1)) << "mapped is IPv4";
+  EXPECT_FALSE(Bypasses("::ffff:10.0.0.0/104", "11.1.1.1", 1));
+  EXPECT_TRUE(Bypasses("[::ffff:10.0.0.1]:443", "10.0.0.1", 443));
+}
+
+// ---- What is wrong with it
+
+struct Wrong {
+  const char* text;
+  const char* place;  // line:column
+  const char* cause;
+};
+
+TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
+  const Wrong table[] = {
+      {"idle_timeout = 0", "1:16", "a whole number from 1 to 604800"},
+      {"idle_timeout = 604801", "1:16", "a whole number from 1 to 604800"},
+      {"idle_timeout = \"60\"", "1:16", "a whole number"},
+      {"idle_timeout = 1.5", "1:16", "a whole number"},
+      {"idle_timeout = true", "1:16", "a whole number"},
+      {"idle_timeout = -9223372036854775808", "1:16", "a whole number"},
+      {"\ncache_lifetime = []", "2:18", "a whole number from 1 to 604800"},
+      {"clear_ports = 80", "1:15", "a list [ ... ]"},
+      {"clear_ports = [80, 0]", "1:20", "a whole number from 1 to 65535"},
+      {"clear_ports = [\n  80,\n  65536 ]", "3:3", "a whole number from 1 to 65535"},
+      {"interfaces = [\"br0\", 1]", "1:22", "a text in quotes"},
+      {"interfaces = \"br0\"", "1:14", "a list [ ... ]"},
+      {"listen_allow = [\"\"]", "1:17", "\"192.0.2.1:443\""},
+      {"bypass = [true]", "1:11", "\"192.0.2.1:443\""},
+      {"bypass = [0]", "1:11", "a port, an address, a network"},
+      {"bypass = [-443]", "1:11", "a port, an address, a network"},
+      {"token_server_id_bits = 0", "1:24", "a whole number from 1 to 16"},
+      {"token_server_id_bits = 17", "1:24", "a whole number from 1 to 16"},
+      {"token_server_id = 65536", "1:19", "a whole number from 0 to 65535"},
+      {"token_server_id = 16\ntoken_server_id_bits = 4", "1:19", "a whole number from 0 to 15"},
+      {"rule = 1", "1:8", "a list [ ... ]"},
+      {"rule = [1]", "1:9", "[[rule]] with to or listen, and auth"},
+      {"[[rule]]\nto = 443", "1:1", "a rule needs auth"},
+      {"[[rule]]\nauth = \"tls\"", "1:1", "one of to and listen"},
+      {"[[rule]]\nto = 443\nlisten = 443\nauth = \"tls\"", "1:1", "two rules where both count"},
+      {"[[rule]]\nto = 443\nauth = \"TLS\"", "3:8", "\"auto\", \"tls\", \"keys\" or \"tcp\""},
+      {"[[rule]]\nto = 443\nauth = 1", "3:8", "\"auto\", \"tls\", \"keys\" or \"tcp\""},
+      {"[[rule]]\nfrom = 443", "2:8", "unknown key \"from\"; known here are: auth, listen, to"},
+      {"\n\nidle_timout = 5", "3:15", "unknown key \"idle_timout\"; known here are: bypass, "},
+      {"[engine]\nidle_timeout = 5", "1:1", "unknown key \"engine\""},
+      {"idle_timeout = 5\nidle_timeout = 6", "2:", "idle_timeout"},
+      {"idle_timeout = ", "1:", ""},
+      {"= 5", "1:", ""},
+      {"bypass = [\"10.0.0.0/8\"", "1:", ""},
+  };
+  for (const Wrong& wrong : table) {
+    EXPECT_THAT(ErrorOf(wrong.text),
+                AllOf(StartsWith(std::string(kFile) + ":" + wrong.place), HasSubstr(wrong.cause)))
+        << wrong.text;
+  }
+}
+
+TEST(Config, HostileMatchesAreRefused) {
+  for (const char* text : {"0",
+                           "65536",
+                           "99999999999999999999",
+                           "-1",
+                           "+443",
+                           " 443",
+                           "443 ",
+                           "0x1bb",
+                           "10.0.0.1:",
+                           "10.0.0.1:0",
+                           "10.0.0.1:65536",
+                           "10.0.0.1:443:1",
+                           ":443",
+                           "10.0.0.0/33",
+                           "10.0.0.0/",
+                           "10.0.0.0/-1",
+                           "10.0.0.0/8/8",
+                           "10.0.0",
+                           "256.0.0.1",
+                           "[::1",
+                           "[]",
+                           "[]:443",
+                           "[::1]443",
+                           "[::1]1",
+                           "[::1]:",
+                           "[::1]:0",
+                           "[::1]:443x",
+                           "::1]:443",
+                           "[[::1]]",
+                           "::/129",
+                           "fe80::1%lo",
+                           "[::1]/32:443",
+                           "example.com",
+                           "*",
+                           "/",
+                           "[",
+                           "]",
+                           ":",
+                           "::ffff:0.0.0.0/8"}) {
+    EXPECT_THAT(ErrorOf("bypass = [\"" + std::string(text) + "\"]"), HasSubstr("is meant here"))
+        << text;
+  }
+}
+
+// Whatever the bytes, an answer comes and an error has its place.
+TEST(Config, AnyBytesGetAnAnswer) {
+  const uint64_t seed = 20250611;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 dice(seed);
+  const std::string good =
+      "idle_timeout = 5\nbypass = [\"[fd00::]/8\", 443]\n[[rule]]\nto = \"10.0.0.1:443\"\n"
+      "auth = \"tls\"\n";
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = good;
+    for (size_t changes = 1 + dice() % 4; changes > 0; --changes) {
+      const size_t at = dice() % text.size();
+      if (dice() % 2 == 0)
+        text[at] = static_cast<char>(dice());
+      else
+        text.erase(at, 1 + dice() % 8);
+    }
+    std::string error;
+    if (ParseConfig(text, kFile, &error)) continue;
+    EXPECT_THAT(error, testing::ContainsRegex("^/etc/test\\.toml:[0-9]+:[0-9]+: .")) << text;
+  }
+}
+
+TEST(Config, DeepNestingIsAnError) {
+  EXPECT_THAT(ErrorOf("bypass = " + std::string(100000, '[')), StartsWith(kFile));
+}
+
+// ---- Where it comes from
+
+class ConfigFile : public testing::Test {
+ protected:
+  ConfigFile() { EXPECT_NE(mkdtemp(folder_), nullptr); }
+  ~ConfigFile() override {
+    unlink(Path().c_str());
+    rmdir(folder_);
+  }
+  std::string Path() const { return std::string(folder_) + "/file"; }
+  std::string error_;
+
+ private:
+  char folder_[32] = "/tmp/mptcptls-config-XXXXXX";
+};
+
+TEST_F(ConfigFile, MissingIsAnErrorOnlyWhenAskedFor) {
+  const auto config = LoadConfig(Path(), false, &error_);
+  ASSERT_TRUE(config.has_value()) << error_;
+  EXPECT_EQ(config->file, "");
+  EXPECT_FALSE(LoadConfig(Path(), true, &error_).has_value());
+  EXPECT_THAT(error_, AllOf(HasSubstr(Path()), HasSubstr("No such file"), HasSubstr("correct")));
+}
+
+TEST_F(ConfigFile, IsRead) {
+  std::ofstream(Path()) << "idle_timeout = 7\n";
+  const auto config = LoadConfig(Path(), false, &error_);
+  ASSERT_TRUE(config.has_value()) << error_;
+  EXPECT_EQ(config->file, Path());
+  EXPECT_EQ(config->idle_timeout, std::chrono::seconds(7));
+}
+
+TEST_F(ConfigFile, FolderAndGiantAreRefused) {
+  EXPECT_FALSE(LoadConfig("/tmp", true, &error_).has_value());
+  EXPECT_THAT(error_, HasSubstr("/tmp cannot be read"));
+  std::ofstream(Path()) << std::string((1 << 20) + 1, '#');
+  EXPECT_FALSE(LoadConfig(Path(), true, &error_).has_value());
+  EXPECT_THAT(error_, HasSubstr("larger than a megabyte"));
+}
+
+TEST_F(ConfigFile, AsLargeAsAllowedIsRead) {
+  std::ofstream(Path()) << std::string(1 << 20, '#');
+  EXPECT_TRUE(LoadConfig(Path(), true, &error_).has_value()) << error_;
+}
+
+}  // namespace
+}  // namespace mptcptls
