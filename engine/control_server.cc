@@ -9,6 +9,11 @@
 #include "engine/unix_socket.h"
 
 namespace mptcptls {
+namespace {
+
+constexpr Duration kAgain = std::chrono::milliseconds(50);
+
+}  // namespace
 
 Descriptor TakeEngineName(bool* taken, std::string* error) {
   *taken = false;
@@ -30,13 +35,15 @@ Descriptor TakeEngineName(bool* taken, std::string* error) {
 ControlServer::ControlServer(EventLoop* loop, Descriptor name, OnRequest on_request)
     : loop_(loop),
       on_request_(std::move(on_request)),
-      slow_(loop->timers(), [this](Time now) { DropSlow(now); }) {
+      slow_(loop->timers(), [this](Time now) { DropSlow(now); }),
+      again_(loop->timers(), [this](Time) { TakeIn(); }) {
   Hold(std::move(name));
 }
 
 void ControlServer::Hold(Descriptor name) {
   name_ = std::move(name);
-  if (name_.valid()) loop_->Add(name_.get(), EPOLLIN, this);
+  // Level-triggered would spin while there is no descriptor left for who waits.
+  if (name_.valid()) loop_->Add(name_.get(), EPOLLIN | EPOLLET, this);
 }
 
 ControlServer::~ControlServer() {
@@ -48,7 +55,12 @@ void ControlServer::OnEvents(uint32_t /*events*/) { TakeIn(); }
 void ControlServer::TakeIn() {
   while (name_.valid()) {
     Descriptor socket(accept4(name_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!socket.valid()) return;
+    if (!socket.valid() && (errno == ECONNABORTED || errno == EINTR)) continue;
+    if (!socket.valid()) {
+      // EINVAL: Close() shut it down.
+      if (errno != EAGAIN && errno != EINVAL && !again_.armed()) again_.Set(loop_->now() + kAgain);
+      return;
+    }
     const auto credentials = PeerCredentials(socket.get());
     if (!credentials) continue;
     // A crowd loses its eldest, who is the likeliest to be stuck.

@@ -51,6 +51,7 @@ class ControlServer final : public ControlHandler, public EventHandler {
   std::deque<std::unique_ptr<ControlPeer>> peers_;  // oldest first
   bool swept_ = true;
   Timer slow_;
+  Timer again_;  // out of descriptors: who comes waits in the kernel's queue
 };
 
 }  // namespace mptcptls

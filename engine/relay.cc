@@ -262,12 +262,13 @@ bool Relay::ReadProgram() {
 
 void Relay::ProgramEnded() {
   if (program_gone_ && !gone_told_) {
+    const bool both_ended = peer_ended_ && end_told_;  // then a kernel sends no reset either
     end_told_ = gone_told_ = true;
     // RFC 2525 2.17: what it did not read, it will never read.
     const bool resets = kernel_.valid()         ? ResetsOnClose(kernel_.get())
                         : inherited_ != nullptr ? ResetsOnClose(*inherited_)
                                                 : false;
-    if (program_reset_ || discarded_ || resets) {
+    if (program_reset_ || discarded_ || (resets && !both_ended)) {
       connection_->Abort(now());
     } else {
       // EPOLLHUP also means that both directions are shut down and the program still has its end:

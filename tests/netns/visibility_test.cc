@@ -134,8 +134,8 @@ class Users : public Visibility {
   // The users whose connections this status shows, in order.
   static std::vector<int> UsersIn(const std::string& status) {
     std::vector<int> users;
-    for (const json& connection : json::parse(status).at("connections"))
-      users.push_back(connection.at("uid"));
+    const json all = json::parse(status);
+    for (const json& connection : all.at("connections")) users.push_back(connection.at("uid"));
     std::ranges::sort(users);
     return users;
   }
@@ -154,10 +154,10 @@ TEST_F(Users, SeeTheirOwnConnectionsAndRootAll) {
   const auto status = StartAsNobody({command_, "status", "--json"});
   EXPECT_EQ(status->Wait(), 0) << status->err();
   EXPECT_EQ(UsersIn(status->out()), std::vector<int>{nobody});
-  EXPECT_EQ(nobodys->Wait(), 0) << nobodys->err();
   const auto text = StartAsNobody({command_, "status"});
   EXPECT_EQ(text->Wait(), 0) << text->err();
   EXPECT_THAT(text->out(), HasSubstr("curl"));
+  EXPECT_TRUE(nobodys->Running() && roots->Running()) << "their downloads were too short";
 }
 
 TEST_F(Users, MayNeitherDumpNorEndIt) {

@@ -285,6 +285,25 @@ TEST_F(ControlServerTest, CrowdLosesItsEldest) {
   EXPECT_EQ(Ask(Bare(control::Verb::kStatus)), 0) << "who has something to say is heard";
 }
 
+TEST_F(ControlServerTest, WithoutDescriptorsTheyWaitAndNothingSpins) {
+  ProgramEnd peer = Connect();
+  peer.Send(Bare(control::Verb::kStatus));
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  // The lowest number that is free is the first beyond the limit.
+  const Descriptor lowest(dup(STDIN_FILENO));
+  const rlimit none{static_cast<rlim_t>(lowest.get()), files.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &none);
+  Settle();
+  setrlimit(RLIMIT_NOFILE, &files);
+  EXPECT_TRUE(verbs_.empty());
+  const Time again = loop_->timers()->Next();
+  EXPECT_LE(again, loop_->now() + std::chrono::seconds(1));
+  loop_->timers()->Advance(again);
+  Settle();
+  EXPECT_EQ(ErrorOf(&peer), 0);
+}
+
 // Who takes the socket over has the conversation.
 class TakenOver : public ControlServerTest {
  protected:
