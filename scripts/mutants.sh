@@ -31,6 +31,13 @@ PAWS ignored|stack/tcp/subflow_input.cc|s/if (!segment.rst \&\& !PassesPaws(segm
 RST anywhere in the window accepted|stack/tcp/subflow_input.cc|s/if (segment.seq != rcv_nxt_) return ChallengeAck(now);//|unit_tcp|Reset.*
 ACK of what was never sent accepted|stack/tcp/subflow_input.cc|s/if (!AckIsPlausible(segment)) return ChallengeAck(now);//|unit_tcp|Ack.*
 challenge ACKs without limit|stack/tcp/subflow_output.cc|s/^  --challenges_left_;//|unit_tcp|Reset.*
+key taken from any user|engine/relays.cc|s/    if (uid != 0 \&\& relay->program().uid != uid) continue;//|unit_engine|*Random*:*Key*
+engine's last byte not held back|engine/relay.cc|s/recv(socket_.get(), last, 1, MSG_PEEK | MSG_DONTWAIT)/recv(socket_.get(), last, 1, MSG_DONTWAIT)/|unit_engine|*Relay*
+clean end of the engine a reset|engine/relay.cc|s/        if (held_back_) Discard(socket_.get(), 1);//|unit_engine|*Relay*
+unread bytes of the program forgotten|engine/relay.cc|s/if (program_reset_ || discarded_ ||/if (discarded_ ||/|unit_engine|*Relay*
+other version served|engine/control_peer.cc|s/header.magic == control::kMagic \&\& header.version != control::kVersion/false/|unit_engine|*Control*
+dangerous socket options allowed|engine/socket_options.cc|s/if (kernel_socket < 0 || !IsKnown(request)) return Failure(ENOPROTOOPT);/if (kernel_socket < 0) return Failure(ENOPROTOOPT);/|unit_engine|*Option*
+a stranger's connection accepted|shim/accept.cc|s/(peer.uid == 0 || peer.uid == geteuid())/true/|unit_shim|*
 connection's blocks leaked|stack/buffer.cc|s/  if (head_ == tail_) blocks_.clear();//|unit_stack|SendBuffer.*
 TABLE
 }

@@ -467,7 +467,7 @@ class Accepting : public RelayTest {
     Relay* const relay = rig_.relays()->Make({"server", 1, 0});
     connection->Observe(relay);
     relay->Attach(connection);
-    relay->DeliverTo(name_, {});
+    relay->DeliverTo(name_, nullptr);
     return relay;
   }
   ProgramEnd Accept() { return ProgramEnd(accept(listener_.get(), nullptr, nullptr)); }
