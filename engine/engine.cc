@@ -116,6 +116,7 @@ void Engine::ReadUplinks() {
   // The way first, then the packets.
   ApplySteering();
   TellAddresses();
+  host_->RoutesChanged(loop_->now());
 }
 
 void Engine::TellAddresses() {

@@ -20,6 +20,7 @@ early join refused, not parked|stack/mptcp/join.cc|s/return Park(now, syn, local
 join sent without a key|stack/mptcp/join.cc|s/  return mode_ == Mode::kKeys || key_ == KeyState::kPresent;/  return true;/|sim_scenario_test|*Keys*gets_*_key*
 reinjection off|stack/mptcp/data_send.cc|s/^  if (reinject_.empty() || !mptcp()) return false;/  return false;/|sim_scenario_test|*PathFailure*dies_silently*
 only the first path is used|stack/mptcp/data_send.cc|s/if (path.dead || !path.usable || &path == avoid/if (path.joined || path.dead || !path.usable || \&path == avoid/|sim_scenario_test|*Together*equal*
+route that came back ignored|stack/mptcp/path_manager.cc|/^void ConnectionImpl::OnRoutes/,/^}/s/^  ManagePaths(now);//|sim_scenario_test|*PathFailure*before_its_route*
 DATA_FIN not repeated|stack/mptcp/data_send.cc|s/^  fin_timer_.Set(now + wait);/  (void)wait;/|sim_scenario_test|*LostEnd*data_fin*
 a reset shown as a clean end|stack/mptcp/data_receive.cc|s/Finish(now, EndReason::kReset);/Finish(now, EndReason::kClean);/|sim_scenario_test|*Aborted*
 fallback missing|stack/mptcp/handshake.cc|s/^  if (dss_seen_ || joined_ever_ || path.joined || segment.rst) return false;/  return false;/|sim_scenario_test|*Stripped*

@@ -62,6 +62,11 @@ void HostImpl::SetLocalAddresses(Time now, std::vector<LocalAddress> addresses) 
   for (const auto& [id, connection] : connections_) connection->OnLocalAddresses(now);
 }
 
+void HostImpl::RoutesChanged(Time now) {
+  Scope scope(this);
+  for (const auto& [id, connection] : connections_) connection->OnRoutes(now);
+}
+
 const LocalAddress* HostImpl::FindLocal(const IpAddress& address) const {
   const auto it = std::ranges::find(addresses_, address, &LocalAddress::address);
   return it == addresses_.end() ? nullptr : &*it;

@@ -86,6 +86,8 @@ class Host {
   // others), new ones are used and announced.
   virtual void SetLocalAddresses(Time now, std::vector<LocalAddress> addresses) = 0;
   virtual const std::vector<LocalAddress>& local_addresses() const = 0;
+  // Environment::RouteMtu() answers otherwise than before: what led nowhere may lead somewhere now.
+  virtual void RoutesChanged(Time now) = 0;
 
   // Starts connecting. Null and an EndReason (kUnreachable ...) when it cannot even start (no
   // route, no port, limits).

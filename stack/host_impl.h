@@ -34,6 +34,7 @@ class HostImpl final : public Host, public HostServices {
   void Input(Time now, ByteSpan packet, bool partial_checksum) override;
   Time NextTimer() const override;
   void Advance(Time now) override;
+  void RoutesChanged(Time now) override;
   void SetLocalAddresses(Time now, std::vector<LocalAddress> addresses) override;
   const std::vector<LocalAddress>& local_addresses() const override { return addresses_; }
   Connection* Connect(Time now, const Endpoint& remote, const ConnectOptions& options,

@@ -39,6 +39,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   TcpRst JoinRefusal() const { return join_refusal_; }
   bool PortIsOurs(uint16_t local_port) const;
   void OnLocalAddresses(Time now);
+  void OnRoutes(Time now);
   void SetObserver(ConnectionObserver* observer) { observer_ = observer; }
   // Destroys subflows that ended; called when no callback is under way.
   void Sweep();

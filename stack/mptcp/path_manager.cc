@@ -133,6 +133,13 @@ void ConnectionImpl::OnLocalAddresses(Time now) {
   ManagePaths(now);
 }
 
+// A route often comes back later than the address (a network manager's work).
+void ConnectionImpl::OnRoutes(Time now) {
+  if (closed_) return;
+  retries_.clear();
+  ManagePaths(now);
+}
+
 // A path whose local address is gone is gone, without a word.
 void ConnectionImpl::LosePath(Time now, Path* path) {
   if (path->dead) return;

@@ -154,6 +154,20 @@ std::vector<Scenario> FailureCatalogue() {
     told.budget = 20s;
     all.push_back(told);
 
+    Scenario unrouted = told;
+    unrouted.name = which + "_uplink_comes_back_before_its_route";
+    const Mark routed;
+    unrouted.events = {{1s,
+                        [path](World& w) {
+                          w.client().SetUplinkUp(path, false);
+                          w.client().SetRouted(path, false);
+                        }},
+                       {3s, [path](World& w) { w.client().SetUplinkUp(path, true); }},
+                       {3100ms, [path](World& w) { w.client().SetRouted(path, true); }},
+                       routed.Take(3100ms, path)};
+    unrouted.check = routed.UsedAgain(path);
+    all.push_back(unrouted);
+
     Scenario server =
         Base(which + "_server_address_goes_and_comes", {Wire(), Wire()}, 100 * kMiB, 200);
     const Mark third;

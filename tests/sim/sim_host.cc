@@ -53,6 +53,11 @@ void SimHost::SetUplinkUp(size_t index, bool up) {
   host_->SetLocalAddresses(simulator_->now(), Addresses());
 }
 
+void SimHost::SetRouted(size_t index, bool routed) {
+  uplinks_[index].routed = routed;
+  host_->RoutesChanged(simulator_->now());
+}
+
 void SimHost::Receive(Packet packet) {
   if (host_) host_->Input(simulator_->now(), packet.bytes, packet.partial_checksum);
 }
@@ -114,7 +119,7 @@ void SimHost::Violation(const std::string& what, const Packet& packet) {
 
 std::optional<uint32_t> SimHost::RouteMtu(const IpAddress& local, const IpAddress& remote) {
   const Interface* from = Owner(local);
-  if (from == nullptr || !from->up || local.family != remote.family ||
+  if (from == nullptr || !from->up || !from->routed || local.family != remote.family ||
       !from->uplink->network()->Reaches(remote)) {
     return std::nullopt;
   }

@@ -25,6 +25,8 @@ class SimHost : public Node, public Environment {
   void Start();
   // The host loses or regains the interface and is told, as by netlink.
   void SetUplinkUp(size_t index, bool up);
+  // Its addresses stay, its routes go and come; the host is told.
+  void SetRouted(size_t index, bool routed);
 
   Host& host() { return *host_; }
   Uplink& uplink(size_t index) { return *uplinks_[index].uplink; }
@@ -49,6 +51,7 @@ class SimHost : public Node, public Environment {
   struct Interface {
     Uplink* uplink;
     bool up;
+    bool routed = true;
   };
   Interface* Owner(const IpAddress& address);
   std::vector<LocalAddress> Addresses() const;
