@@ -17,6 +17,7 @@ token not checked|stack/host_input.cc|s/const auto it = by_token_.find(segment.o
 ADD_ADDR's HMAC not checked|stack/mptcp/path_manager.cc|s/if (!ConstantTimeEqual(expected, option.hmac))/if (false)/|sim_scenario_test|*Keys*add_addr*
 parked join dropped|stack/mptcp/join.cc|s/^    AcceptJoin(now, p.syn, p.local);/    (void)p;/|sim_scenario_test|*Keys*parked*
 early join refused, not parked|stack/mptcp/join.cc|s/return Park(now, syn, local);/return Verdict::kReset;/|sim_scenario_test|*Keys*parked*
+join before the third ACK refused|stack/mptcp/join.cc|s/return offer_ == Offer::kTls ? Park(now, syn, local) : Verdict::kDrop;/return Verdict::kReset;/|sim_scenario_test|*Strangers*before_the_third*
 join sent without a key|stack/mptcp/join.cc|s/  return mode_ == Mode::kKeys || key_ == KeyState::kPresent;/  return true;/|sim_scenario_test|*Keys*gets_*_key*
 reinjection off|stack/mptcp/data_send.cc|s/^  if (reinject_.empty() || !mptcp()) return false;/  return false;/|sim_scenario_test|*PathFailure*dies_silently*
 only the first path is used|stack/mptcp/data_send.cc|s/if (path.dead || !path.usable || &path == avoid/if (path.joined || path.dead || !path.usable || \&path == avoid/|sim_scenario_test|*Together*equal*

@@ -98,6 +98,10 @@ Verdict ConnectionImpl::TakeJoinSynAck(Path* path, const Segment& segment) {
 
 Verdict ConnectionImpl::OnJoinSyn(Time now, const Segment& syn, const LocalAddress& local) {
   join_refusal_ = {false, TcpRst::kProhibited};
+  if (!closed_ && !connected_ && !initiator_) {
+    // Early, so no reason to refuse (PROTOCOL.md 3): the third ACK is still on its way.
+    return offer_ == Offer::kTls ? Park(now, syn, local) : Verdict::kDrop;
+  }
   if (closed_ || fallback_ || !mptcp() || !connected_ || key_ == KeyState::kRefused) {
     ++services_->counters()->joins_refused_policy;
     return Verdict::kReset;
@@ -171,7 +175,7 @@ Verdict ConnectionImpl::Park(Time now, const Segment& syn, const LocalAddress& l
       return Verdict::kDrop;
     }
   }
-  if (now - connected_at_ > kParkingOpens || parked_.size() >= kMaxParkedPerConnection ||
+  if ((connected_ && now - connected_at_ > kParkingOpens) || parked_.size() >= kMaxParkedPerConnection ||
       !services_->TakeParkingSlot(syn.tuple.remote.address)) {
     ++services_->counters()->joins_park_overflow;
     return Verdict::kDrop;

@@ -129,7 +129,7 @@ TEST_F(Stranger, WithAWrongHmacIsRefused) {
       {.source_port = 1002, .sequence = 100, .flags = Tins::TCP::SYN, .mptcp = JoinSyn(token)});
   const auto answer =
       peer_.Await(1002, [](const TracedPacket& packet) { return packet.syn && packet.ack; });
-  ASSERT_TRUE(answer.has_value());
+  ASSERT_TRUE(answer.has_value()) << Product::Status(lab_.server())->json;
   ASSERT_NE(answer->Find(kMpJoin), nullptr);
   EXPECT_EQ(answer->Find(kMpJoin)->length(), 16u);
   Bytes third = {0x10, 0};

@@ -296,6 +296,17 @@ std::vector<Scenario> StrangerCatalogue() {
               std::to_string(s.ports_answered.size()) + " half-open joins at once");
         Wants(failures, w.Sum(&Counters::joins_accepted) >= 1, "our own join was crowded out");
       }));
+  // The stranger's way is shorter than the client's.
+  all.push_back(WithStranger(
+      "join_before_the_third_ack", 22ms,
+      [](World&, Stranger& s) { s.SendJoin(s.server_token, 7777); },
+      [](World& w, Stranger& s, std::vector<std::string>* failures) {
+        Wants(failures, s.server_token != 0, "no token was seen");
+        // With the connection the half-open join ends as well.
+        Wants(failures, s.first_reset > Time(500ms), "an early join was refused");
+        Wants(failures, w.server().host().counters().joins_parked >= 1, "it was not parked");
+        Wants(failures, s.syn_acks > 0, "it was never answered");
+      }));
   // Before the keys: parked within bounds, forgotten in time, the real join still served.
   Scenario early = WithStranger(
       "flood_of_early_joins", 60ms,
