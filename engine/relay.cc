@@ -328,7 +328,10 @@ void Relay::OnPeerClosed(Connection& /*connection*/, Time /*now*/) {
 
 void Relay::Look(ClientRandomFinder* finder, ByteSpan bytes) {
   if (finder->done() || bytes.empty()) return;
-  if (const auto random = finder->Feed(bytes)) table_->RememberRandom(*random, id_);
+  const auto random = finder->Feed(bytes);
+  if (!random) return;
+  table_->RememberRandom(*random, id_);
+  if (connection_ != nullptr) connection_->NoteTls();
 }
 
 // ---- The end
