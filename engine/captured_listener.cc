@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <utility>
 
 #include "engine/addresses.h"
+#include "engine/socket_options.h"
 #include "engine/unix_socket.h"
 
 namespace mptcptls {
@@ -31,7 +33,12 @@ CapturedListener::~CapturedListener() {
   if (id_) host_->CloseListener(loop_->now(), *id_);
 }
 
+void CapturedListener::RereadOptions() {
+  inherited_ = std::make_shared<const std::vector<SavedOption>>(ReadOptions(kernel_.get()));
+}
+
 int CapturedListener::Start() {
+  RereadOptions();
   if (listen(kernel_.get(), options_.backlog) != 0) return errno;
   // Level-triggered would spin while the program's backlog is full.
   if (!loop_->Add(kernel_.get(), EPOLLIN | EPOLLET, this)) return errno;
@@ -48,7 +55,7 @@ Relay* CapturedListener::Deliver(Connection* connection) {
   ++accepted_;
   Relay* const relay = relays_->Make(options_.program);
   relay->Attach(connection);
-  relay->DeliverTo(options_.name);
+  relay->DeliverTo(options_.name, inherited_);
   return relay;
 }
 

@@ -51,6 +51,8 @@ class CapturedListener final : public ListenerObserver, public EventHandler {
   uint64_t accepted() const { return accepted_; }
   size_t waiting() const { return relays_->Waiting(options_.name.id); }
   int kernel_socket() const { return kernel_.get(); }
+  // The program set an option: who is accepted from now on inherits it.
+  void RereadOptions();
 
  private:
   bool AcceptLocal();
@@ -62,6 +64,7 @@ class CapturedListener final : public ListenerObserver, public EventHandler {
   Host* host_;
   Relays* relays_;
   KernelStreams* streams_;
+  InheritedOptions inherited_;
   std::optional<ListenerId> id_;
   uint64_t accepted_ = 0;
   Timer again_;  // clients of this host wait while the program's backlog is full

@@ -268,7 +268,7 @@ inline socklen_t EncodeName(const Name& name, sockaddr_un* address) {
   *out++ = name.mapped ? 'm' : '-';
   out = detail::PutHex(out, name.id, 16);
   out = detail::PutAddress(out, name.local);
-  out = detail::PutAddress(out, name.remote);
+  detail::PutAddress(out, name.remote);
   return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + kNameLength);
 }
 

@@ -140,13 +140,17 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
     return AnswerConnect(peer, control::kErrorBypass, "bypassed by the configuration");
   const std::string wish = RoutingWish(message.descriptor.get());
   if (!wish.empty()) return AnswerConnect(peer, control::kErrorDeclined, wish);
+  const auto bound = LocalEndpoint(message.descriptor.get());  // not as the request says
+  // With SO_REUSEADDR another user's server may come to listen on a port that is only bound; all
+  // that is sent to it would come to us.
+  if (bound && bound->port != 0 && peer.credentials().uid != 0)
+    return AnswerConnect(peer, control::kErrorDeclined,
+                         "the port was bound by an unprivileged program");
 
   ConnectOptions options;
   options.auth = PolicyFor(config, *remote, false, request.auth, request.flags);
   options.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
   options.clear_port = config.IsClearPort(remote->port);
-  // As the kernel knows it, not as the request says.
-  const auto bound = LocalEndpoint(message.descriptor.get());
   if (bound && bound->port != 0) options.local_port = bound->port;
   if (bound && !bound->address.IsUnspecified()) options.local_address = bound->address;
   if (options.local_port != 0 && !engine_->TakeBoundPort(options.local_port))
@@ -266,35 +270,38 @@ void ControlVerbs::Result(ControlPeer& peer, ControlMessage& message) {
 }
 
 // A listener has the options of the program's own TCP socket.
-int ControlVerbs::ListenerSocketOf(int descriptor) const {
+CapturedListener* ControlVerbs::ListenerOf(int descriptor) const {
   sockaddr_un address{};
   socklen_t length = sizeof address;
   control::Name name;
   if (descriptor < 0 ||
       getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
       !control::DecodeName(address, length, &name))
-    return -1;
+    return nullptr;
   const auto it = engine_->listeners().find(name.id);
-  return it == engine_->listeners().end() ? -1 : it->second->kernel_socket();
+  return it == engine_->listeners().end() ? nullptr : it->second.get();
+}
+
+// Where the options of a captured descriptor are; -1 for what is none.
+int ControlVerbs::OptionsOf(int descriptor) const {
+  if (Relay* const relay = RelayOf(descriptor)) return relay->kernel_socket();
+  const CapturedListener* const listener = ListenerOf(descriptor);
+  return listener == nullptr ? -1 : listener->kernel_socket();
 }
 
 void ControlVerbs::GetOption(ControlPeer& peer, ControlMessage& message) {
   const auto& request = message.As<control::OptionRequest>();
   Relay* const relay = RelayOf(message.descriptor.get());
   const bool info = relay != nullptr && request.level == IPPROTO_TCP && request.name == TCP_INFO;
-  const auto reply =
-      info ? TcpInfoOf(*relay, engine_->loop()->now())
-           : GetSocketOption(relay != nullptr ? relay->kernel_socket()
-                                              : ListenerSocketOf(message.descriptor.get()),
-                             request);
+  const auto reply = info ? TcpInfoOf(*relay, engine_->loop()->now())
+                          : GetSocketOption(OptionsOf(message.descriptor.get()), request);
   peer.Send(&reply, sizeof reply);
 }
 
 void ControlVerbs::SetOption(ControlPeer& peer, ControlMessage& message) {
-  Relay* const relay = RelayOf(message.descriptor.get());
-  const auto reply = SetSocketOption(
-      relay != nullptr ? relay->kernel_socket() : ListenerSocketOf(message.descriptor.get()),
-      message.As<control::OptionRequest>());
+  const int fd = message.descriptor.get();
+  const auto reply = SetSocketOption(OptionsOf(fd), message.As<control::OptionRequest>());
+  if (CapturedListener* const listener = ListenerOf(fd)) listener->RereadOptions();
   peer.Send(&reply, sizeof reply);
 }
 

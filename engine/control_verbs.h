@@ -27,7 +27,8 @@ class ControlVerbs {
   // The relay behind a program's descriptor, by the name bound to one of its ends; null when it is
   // none of ours.
   Relay* RelayOf(int descriptor) const;
-  int ListenerSocketOf(int descriptor) const;
+  CapturedListener* ListenerOf(int descriptor) const;
+  int OptionsOf(int descriptor) const;
 
   Engine* engine_;
 };

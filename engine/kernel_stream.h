@@ -48,7 +48,7 @@ class KernelStream final : public Connection, public EventHandler {
   ConnectionInfo Info(Time now) const override;
 
  private:
-  static constexpr size_t kBuffer = 262144;
+  static constexpr size_t kBuffer = 65536;
 
   size_t ReadOnce();  // bytes read, 0: no more for now, or over
   void ReadSocket();

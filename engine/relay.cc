@@ -9,6 +9,7 @@
 
 #include "engine/addresses.h"
 #include "engine/relays.h"
+#include "engine/socket_options.h"
 #include "engine/unix_socket.h"
 
 namespace mptcptls {
@@ -133,8 +134,9 @@ void Relay::Drain() {
 
 // ---- The program's accept()
 
-void Relay::DeliverTo(const control::Name& listener) {
+void Relay::DeliverTo(const control::Name& listener, InheritedOptions inherited) {
   listener_ = listener;
+  inherited_ = std::move(inherited);
   name_.role = control::Role::kResponder;
   name_.mapped = listener.mapped;
   name_.id = id_;
@@ -270,7 +272,10 @@ void Relay::ProgramEnded() {
   if (program_gone_ && !gone_told_) {
     end_told_ = gone_told_ = true;
     // RFC 2525 2.17: what it did not read, it will never read.
-    if (program_reset_ || discarded_)
+    const bool resets = kernel_.valid()         ? ResetsOnClose(kernel_.get())
+                        : inherited_ != nullptr ? ResetsOnClose(*inherited_)
+                                                : false;
+    if (program_reset_ || discarded_ || resets)
       connection_->Abort(now());
     else
       connection_->Orphan(now());
@@ -388,6 +393,7 @@ int Relay::kernel_socket() {
   if (!kernel_.valid()) {
     const int domain = name_.local.family == 6 ? AF_INET6 : AF_INET;
     kernel_ = Descriptor(::socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (kernel_.valid() && inherited_ != nullptr) WriteOptions(kernel_.get(), *inherited_);
   }
   return kernel_.get();
 }

@@ -15,8 +15,10 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/client_random.h"
 #include "engine/control.h"
@@ -28,6 +30,8 @@
 namespace mptcptls {
 
 class Relays;
+struct SavedOption;
+using InheritedOptions = std::shared_ptr<const std::vector<SavedOption>>;
 
 // Whose connection it is. `uid` is known once the program's first message came with its
 // credentials.
@@ -52,8 +56,8 @@ class Relay final : public ConnectionObserver, public EventHandler {
   void TakeInitiator(Descriptor socket, Descriptor kernel, uint16_t bound_port);
   // The connect() could not even start; the socket stays where it is.
   void Cancel(uint16_t bound_port);
-  // Brings an accepted connection to the program's listener. The name is the listener's.
-  void DeliverTo(const control::Name& listener);
+  // Brings an accepted connection to the program's listener, whose name and options these are.
+  void DeliverTo(const control::Name& listener, InheritedOptions inherited);
 
   // ConnectionObserver
   void OnConnected(Connection& connection, Time now) override;
@@ -113,9 +117,10 @@ class Relay final : public ConnectionObserver, public EventHandler {
   Connection* connection_ = nullptr;
   Descriptor socket_;
   Descriptor kernel_;
-  control::Name listener_;  // responder
-  control::Name name_;      // responder: our end's
-  Timer retry_;             // kDelivering
+  InheritedOptions inherited_;  // responder
+  control::Name listener_;      // responder
+  control::Name name_;          // responder: our end's
+  Timer retry_;                 // kDelivering
   Duration retry_wait_{};
 
   Stage stage_ = Stage::kPending;

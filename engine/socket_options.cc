@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace mptcptls {
 namespace {
@@ -45,6 +46,8 @@ constexpr std::array kKnown = {
     Known{IPPROTO_IPV6, IPV6_MTU_DISCOVER},
     Known{IPPROTO_IPV6, IPV6_RECVERR},
     Known{SOL_SOCKET, SO_REUSEPORT},
+    Known{SOL_SOCKET, SO_KEEPALIVE},
+    Known{SOL_SOCKET, SO_LINGER},
 };
 
 bool IsKnown(const control::OptionRequest& request) {
@@ -89,6 +92,43 @@ uint32_t Microseconds(Duration d) {
 }
 
 }  // namespace
+
+std::vector<SavedOption> ReadOptions(int kernel_socket) {
+  std::vector<SavedOption> saved;
+  for (const Known& known : kKnown) {
+    SavedOption option{known.level, known.name, std::vector<uint8_t>(64)};
+    auto length = static_cast<socklen_t>(option.value.size());
+    if (getsockopt(kernel_socket, known.level, known.name, option.value.data(), &length) != 0)
+      continue;
+    option.value.resize(length);
+    saved.push_back(std::move(option));
+  }
+  return saved;
+}
+
+void WriteOptions(int kernel_socket, const std::vector<SavedOption>& options) {
+  // What a connected socket refuses (TCP_MAXSEG of 0 and the like) it also would not inherit.
+  for (const SavedOption& option : options)
+    setsockopt(kernel_socket, option.level, option.name, option.value.data(),
+               static_cast<socklen_t>(option.value.size()));
+}
+
+bool ResetsOnClose(int kernel_socket) {
+  linger wait{};
+  socklen_t length = sizeof wait;
+  return getsockopt(kernel_socket, SOL_SOCKET, SO_LINGER, &wait, &length) == 0 &&
+         wait.l_onoff != 0 && wait.l_linger == 0;
+}
+
+bool ResetsOnClose(const std::vector<SavedOption>& options) {
+  const auto saved = std::ranges::find_if(options, [](const SavedOption& option) {
+    return option.level == SOL_SOCKET && option.name == SO_LINGER;
+  });
+  linger wait{};
+  if (saved == options.end() || saved->value.size() != sizeof wait) return false;
+  memcpy(&wait, saved->value.data(), sizeof wait);
+  return wait.l_onoff != 0 && wait.l_linger == 0;
+}
 
 control::OptionReply GetSocketOption(int kernel_socket, const control::OptionRequest& request) {
   if (kernel_socket < 0 || !IsKnown(request)) return Failure(ENOPROTOOPT);

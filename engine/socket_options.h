@@ -5,10 +5,26 @@
 #ifndef MPTCPTLS_ENGINE_SOCKET_OPTIONS_H_
 #define MPTCPTLS_ENGINE_SOCKET_OPTIONS_H_
 
+#include <cstdint>
+#include <vector>
+
 #include "engine/control.h"
 #include "engine/relay.h"
 
 namespace mptcptls {
+
+// What a listener's socket hands on to those that it accepts.
+struct SavedOption {
+  int level = 0;
+  int name = 0;
+  std::vector<uint8_t> value;
+};
+std::vector<SavedOption> ReadOptions(int kernel_socket);
+void WriteOptions(int kernel_socket, const std::vector<SavedOption>& options);
+
+// SO_LINGER with zero seconds: close() resets.
+bool ResetsOnClose(int kernel_socket);
+bool ResetsOnClose(const std::vector<SavedOption>& options);
 
 control::OptionReply GetSocketOption(int kernel_socket, const control::OptionRequest& request);
 control::OptionReply SetSocketOption(int kernel_socket, const control::OptionRequest& request);

@@ -58,7 +58,7 @@ using namespace mptcptls::shim;
                       alloca((Count(environment) + Missing(environment) + 1) * sizeof(char*)))))
 
 // The arguments of an execl() as a vector on the caller's stack; `last` is left at what follows the
-// null pointer.
+// null pointer. NOLINTBEGIN(bugprone-macro-parentheses): they are names, not expressions
 #define COLLECT_ARGUMENTS(argv, first, last)                                                   \
   size_t argv##_count = 0;                                                                     \
   va_list argv##_counter;                                                                      \
@@ -69,6 +69,7 @@ using namespace mptcptls::shim;
   argv[0] = const_cast<char*>(first);                                                          \
   va_start(last, first);                                                                       \
   for (size_t i = 1; i <= argv##_count; ++i) argv[i] = va_arg(last, char*)
+// NOLINTEND(bugprone-macro-parentheses)
 
 MPTCPTLS_HOOK int execve(const char* path, char* const argv[], char* const envp[]) noexcept {
   return real::execve()(path, argv, WITH_OURS(envp));
@@ -95,6 +96,7 @@ MPTCPTLS_HOOK int execveat(int folder, const char* path, char* const argv[], cha
   return real::execveat()(folder, path, argv, WITH_OURS(envp), flags);
 }
 
+// NOLINTBEGIN(clang-analyzer-valist.Uninitialized): it does not see the va_start() in the macro
 MPTCPTLS_HOOK int execl(const char* path, const char* first, ...) noexcept {
   va_list rest;
   COLLECT_ARGUMENTS(argv, first, rest);
@@ -116,17 +118,18 @@ MPTCPTLS_HOOK int execle(const char* path, const char* first, ...) noexcept {
   va_end(rest);
   return real::execve()(path, argv, WITH_OURS(envp));
 }
+// NOLINTEND(clang-analyzer-valist.Uninitialized)
 
 MPTCPTLS_HOOK int posix_spawn(pid_t* pid, const char* path,
                               const posix_spawn_file_actions_t* actions,
                               const posix_spawnattr_t* attributes, char* const argv[],
-                              char* const envp[]) noexcept {
+                              char* const envp[]) {
   return real::posix_spawn()(pid, path, actions, attributes, argv, WITH_OURS(envp));
 }
 
 MPTCPTLS_HOOK int posix_spawnp(pid_t* pid, const char* file,
                                const posix_spawn_file_actions_t* actions,
                                const posix_spawnattr_t* attributes, char* const argv[],
-                               char* const envp[]) noexcept {
+                               char* const envp[]) {
   return real::posix_spawnp()(pid, file, actions, attributes, argv, WITH_OURS(envp));
 }

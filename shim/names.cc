@@ -126,6 +126,7 @@ MPTCPTLS_HOOK ssize_t recvfrom(int fd, void* bytes, size_t size, int flags, sock
   return result;
 }
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier): what fortified programs call
 MPTCPTLS_HOOK ssize_t __recvfrom_chk(int fd, void* bytes, size_t size, size_t buffer, int flags,
                                      sockaddr* address, socklen_t* length) {
   if (size > buffer) __builtin_trap();  // as glibc: the program is about to overrun its buffer

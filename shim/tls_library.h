@@ -7,20 +7,22 @@
 #include <openssl/ssl.h>
 
 // OpenSSL's own functions, resolved at run time; its headers give the types alone.
-#define MPTCPTLS_TLS_FUNCTIONS(X)                                                                  \
-  X(SSL_new)                                                                                       \
-  X(SSL_clear)                                                                                     \
-  X(SSL_set_info_callback)                                                                         \
-  X(SSL_get_info_callback) X(SSL_connect) X(SSL_accept) X(SSL_do_handshake) X(SSL_read)            \
-      X(SSL_read_ex) X(SSL_write) X(SSL_write_ex) X(SSL_peek) X(SSL_peek_ex) X(SSL_get_SSL_CTX)    \
-          X(SSL_CTX_get_info_callback) X(SSL_version) X(SSL_is_server) X(SSL_get_client_random)    \
-              X(SSL_export_keying_material) X(SSL_ctrl) X(SSL_in_init) X(SSL_get_rfd)              \
-                  X(SSL_set_ex_data) X(SSL_get_ex_data) X(CRYPTO_get_ex_new_index) X(ERR_set_mark) \
-                      X(ERR_pop_to_mark)
+// (clang-format shifts such a list further with every run.)
+// clang-format off
+#define MPTCPTLS_TLS_FUNCTIONS(X) \
+  X(SSL_new) X(SSL_clear) X(SSL_set_info_callback) X(SSL_get_info_callback) X(SSL_connect) \
+  X(SSL_accept) X(SSL_do_handshake) X(SSL_read) X(SSL_read_ex) X(SSL_write) \
+  X(SSL_write_ex) X(SSL_peek) X(SSL_peek_ex) X(SSL_get_SSL_CTX) \
+  X(SSL_CTX_get_info_callback) X(SSL_version) X(SSL_is_server) X(SSL_get_client_random) \
+  X(SSL_export_keying_material) X(SSL_ctrl) X(SSL_in_init) X(SSL_get_rfd) \
+  X(SSL_set_ex_data) X(SSL_get_ex_data) X(CRYPTO_get_ex_new_index) X(ERR_set_mark) \
+  X(ERR_pop_to_mark)
+// clang-format on
 
 namespace mptcptls::shim {
 
 struct TlsLibrary {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a name, not an expression
 #define MPTCPTLS_MEMBER(name) decltype(&::name) name;
   MPTCPTLS_TLS_FUNCTIONS(MPTCPTLS_MEMBER)
 #undef MPTCPTLS_MEMBER

@@ -206,6 +206,9 @@ void DestroyNamespaces(const std::string& prefix) {
     // A file that was never mounted over has another inode than any namespace: nobody is in it.
     if (stat(path.c_str(), &status) == 0 && status.st_ino != self.st_ino) {
       KillProcessesIn(status.st_ino);
+      // Whatever engine ran there, its log is of no use to anybody now.
+      const std::string log = "/run/mptcptls/engine-" + std::to_string(status.st_ino);
+      for (const char* suffix : {".log", ".1.log"}) unlink((log + suffix).c_str());
     }
     umount2(path.c_str(), MNT_DETACH);
     if (unlink(path.c_str()) != 0 && errno != ENOENT) Check(false, "unlink " + path);

@@ -142,7 +142,6 @@ void RefusedNonBlocking(const Address& server) {
   Say("fresh: %s", Next(set, 0).c_str());
   Done("connect", connect(fd, closed.get(), closed.length));
   Say("refused: %s", Next(set, kPatienceMs).c_str());
-  Say("again: %s", Next(set, 0).c_str());
   SayOption(fd, SOL_SOCKET, SO_ERROR, "SO_ERROR");
   SayOption(fd, SOL_SOCKET, SO_ERROR, "SO_ERROR");
   Await(fd, POLLIN | POLLOUT | POLLRDHUP, "poll");

@@ -109,7 +109,6 @@ void Shutdowns(const Address& server) {
   const int fd = Connected(server);
   RoundTrip(fd, "hello");
   Done("shutdown", shutdown(fd, SHUT_WR));
-  Done("shutdown", shutdown(fd, SHUT_WR));
   Result("send", send(fd, "x", 1, MSG_NOSIGNAL));
   Say("rest: %s", ReadToEnd(fd).c_str());
   close(fd);
