@@ -17,7 +17,9 @@ KernelStream::KernelStream(EventLoop* loop, Descriptor socket, Endpoint local, E
       socket_(std::move(socket)),
       local_(local),
       remote_(remote),
-      finished_(std::move(finished)) {}
+      finished_(std::move(finished)),
+      out_(kBuffer),
+      in_(kBuffer) {}
 
 KernelStream::~KernelStream() {
   if (socket_.valid()) loop_->Remove(socket_.get(), this);
@@ -46,8 +48,8 @@ void KernelStream::OnEvents(uint32_t events) {
 size_t KernelStream::WriteRegions(std::array<std::span<uint8_t>, 2>* regions) {
   *regions = {};
   if (end_ != EndReason::kNone || shut_down_) return 0;
-  if (out_ == nullptr) out_ = std::make_unique_for_overwrite<uint8_t[]>(kBuffer);
-  (*regions)[0] = std::span(out_.get(), kBuffer).subspan(out_end_);
+  if (out_begin_ == out_end_) out_begin_ = out_end_ = 0;
+  (*regions)[0] = std::span(out_).subspan(out_end_);
   blocked_ = (*regions)[0].empty();
   return (*regions)[0].size();
 }
@@ -69,14 +71,12 @@ size_t KernelStream::Write(Time now, ByteSpan bytes) {
 
 void KernelStream::FlushSocket() {
   while (out_begin_ < out_end_) {
-    const ssize_t n = send(socket_.get(), out_.get() + out_begin_, out_end_ - out_begin_,
+    const ssize_t n = send(socket_.get(), out_.data() + out_begin_, out_end_ - out_begin_,
                            MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno == EAGAIN) return;
     if (n < 0) return Finish(EndReason::kReset);
     out_begin_ += static_cast<size_t>(n);
   }
-  out_.reset();
-  out_begin_ = out_end_ = 0;
   if (shut_down_ && !fin_sent_) {
     fin_sent_ = true;
     if (orphaned_) return Finish(EndReason::kClean);
@@ -108,31 +108,22 @@ void KernelStream::Abort(Time /*now*/) {
 
 // ---- To the program
 
-size_t KernelStream::ReadOnce() {
-  if (in_ == nullptr) in_ = std::make_unique_for_overwrite<uint8_t[]>(kBuffer);
-  const ssize_t n = recv(socket_.get(), in_.get() + in_end_, kBuffer - in_end_, MSG_DONTWAIT);
-  if (n > 0) return static_cast<size_t>(n);
-  if (n == 0) {
-    peer_ended_ = true;
-    PeerEnded();
-  } else if (errno != EAGAIN) {
-    Finish(EndReason::kReset);
-  }
-  return 0;
-}
-
 void KernelStream::ReadSocket() {
   while (end_ == EndReason::kNone && !orphaned_) {
     if (in_begin_ == in_end_) in_begin_ = in_end_ = 0;
-    if (in_end_ == kBuffer) return;  // Consume() reads on
-    const size_t n = ReadOnce();
-    if (n == 0) break;
+    if (in_end_ == in_.size()) return;  // Consume() reads on
+    const ssize_t n = recv(socket_.get(), in_.data() + in_end_, in_.size() - in_end_, MSG_DONTWAIT);
+    if (n == 0) {
+      peer_ended_ = true;
+      return PeerEnded();
+    }
+    if (n < 0 && errno == EAGAIN) return;
+    if (n < 0) return Finish(EndReason::kReset);
     const bool first = in_begin_ == in_end_;
-    in_end_ += n;
-    received_ += n;
+    in_end_ += static_cast<size_t>(n);
+    received_ += static_cast<uint64_t>(n);
     if (first) in_begin_ += observer_->OnData(*this, loop_->now(), Readable());
   }
-  if (in_begin_ == in_end_) in_.reset();
 }
 
 void KernelStream::PeerEnded() {
@@ -143,7 +134,7 @@ void KernelStream::PeerEnded() {
 }
 
 ByteSpan KernelStream::Readable() const {
-  return ByteSpan(in_.get() + in_begin_, in_end_ - in_begin_);
+  return ByteSpan(in_).subspan(in_begin_, in_end_ - in_begin_);
 }
 
 void KernelStream::Consume(Time /*now*/, size_t bytes) {

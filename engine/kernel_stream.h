@@ -50,7 +50,6 @@ class KernelStream final : public Connection, public EventHandler {
  private:
   static constexpr size_t kBuffer = 65536;
 
-  size_t ReadOnce();  // bytes read, 0: no more for now, or over
   void ReadSocket();
   void FlushSocket();
   void PeerEnded();
@@ -61,8 +60,7 @@ class KernelStream final : public Connection, public EventHandler {
   Endpoint local_, remote_;
   OnFinished finished_;
   ConnectionObserver* observer_ = nullptr;
-  // kBuffer bytes each, only while something waits in them (between begin and end).
-  std::unique_ptr<uint8_t[]> out_, in_;
+  std::vector<uint8_t> out_, in_;  // between begin and end: waiting
   size_t out_begin_ = 0, out_end_ = 0, in_begin_ = 0, in_end_ = 0;
   uint64_t sent_ = 0, received_ = 0;
   bool shut_down_ = false;  // by the program

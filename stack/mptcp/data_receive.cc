@@ -209,7 +209,8 @@ void ConnectionImpl::BadChecksum(Time now, Path* path) {
 }
 
 void ConnectionImpl::ReceiveAt(Time now, Path*, uint64_t offset, ByteSpan bytes) {
-  const uint64_t limit = reassembly_.next() + services_->config().receive_buffer;
+  // All that was ever offered, and not a byte more: it counts from what the program took.
+  const uint64_t limit = reassembly_.next() - unread_.size() + services_->config().receive_buffer;
   // An offset far behind is one that wrapped below zero: old.
   if (static_cast<int64_t>(offset + bytes.size() - reassembly_.next()) <= 0) {
     services_->counters()->data_duplicate += bytes.size();

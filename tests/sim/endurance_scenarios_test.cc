@@ -80,6 +80,33 @@ std::vector<Scenario> OrphanCatalogue() {
   return all;
 }
 
+// A closed window is probed now and then, not as fast as the path goes, and what comes all the same
+// is not taken in.
+std::vector<Scenario> ClosedWindowCatalogue() {
+  std::vector<Scenario> all;
+  for (const AuthPolicy auth : {AuthPolicy::kTls, AuthPolicy::kTcp}) {
+    const bool tcp = auth == AuthPolicy::kTcp;
+    Scenario s = Base(tcp ? "closed_window_is_probed_seldom_tcp" : "closed_window_is_probed_seldom",
+                      1 << 20);
+    s.connect = ConnectAs(auth, !tcp);
+    s.expect.mode = tcp ? Mode::kTcp : Mode::kTlsAuth;
+    s.client_config.receive_buffer = 65536;
+    s.client_config.max_blocks = 4;
+    s.exchanges[0].client.read_pause_at = 100ms;
+    s.exchanges[0].client.read_pause = 120s;
+    auto sent = std::make_shared<uint64_t>(0);
+    s.events = {
+        {2s, [sent](World& w) { *sent = w.server().host().counters().packets_out; }},
+        {115s, [sent](World& w) { *sent = w.server().host().counters().packets_out - *sent; }}};
+    s.check = [sent](World&, std::vector<std::string>* failures) {
+      if (*sent > 40) failures->push_back(std::to_string(*sent) + " packets into a closed window");
+    };
+    s.budget = 150s;
+    all.push_back(s);
+  }
+  return all;
+}
+
 // Sixteen blocks for everybody, and clients that do not read for a while.
 std::vector<Scenario> MemoryCatalogue() {
   std::vector<Scenario> all;
@@ -130,6 +157,7 @@ std::vector<Scenario> FailedHandshakeCatalogue() {
     }
     auto offers = std::make_shared<std::vector<int>>();
     s.prepare = [offers](World& w) {
+      offers->clear();
       w.up(0).AddLossPattern([offers](const TcpView& p, uint64_t) {
         if (p.has(kSyn))
           offers->push_back(p.FindMptcp(kMpCapable).size() == 4 ? p.FindMptcp(kMpCapable)[3] : -1);
@@ -160,6 +188,7 @@ std::vector<Scenario> FailedHandshakeCatalogue() {
 
 SCENARIO_SUITE(Blink, BlinkCatalogue);
 SCENARIO_SUITE(Orphan, OrphanCatalogue);
+SCENARIO_SUITE(ClosedWindow, ClosedWindowCatalogue);
 SCENARIO_SUITE(Memory, MemoryCatalogue);
 SCENARIO_SUITE(FailedHandshake, FailedHandshakeCatalogue);
 
