@@ -61,8 +61,15 @@ void Relay::TakeInitiator(Descriptor socket, Descriptor kernel, uint16_t bound_p
   socket_ = std::move(socket);
   kernel_ = std::move(kernel);
   bound_port_ = bound_port;
-  setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
+  PrepareSocket();
   table_->loop()->Add(socket_.get(), kEvents, this);
+}
+
+void Relay::PrepareSocket() {
+  setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
+  // An urgent byte is one of the stream (RFC 6093 6); out of it, it would be counted as waiting and
+  // never be there.
+  SetFlag(socket_.get(), SO_OOBINLINE, true);
 }
 
 void Relay::Cancel(uint16_t bound_port) {
@@ -145,7 +152,7 @@ void Relay::TryDeliver(Time now) {
     socket_ = BoundSocket(name_);
     if (!socket_.valid()) return FailedToDeliver(now);
     SetFlag(socket_.get(), SO_PASSCRED, true);
-    setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
+    PrepareSocket();
   }
   sockaddr_un address;
   const socklen_t length = control::EncodeName(listener_, &address);
@@ -253,6 +260,7 @@ bool Relay::ReadProgram() {
       ++taken;
     }
   }
+  if (taken == 0 && skip == 0) return false;
   const size_t in_first = std::min(taken, regions[0].size());
   Look(&from_program_, regions[0].first(in_first));
   Look(&from_program_, regions[1].first(taken - in_first));
@@ -330,7 +338,10 @@ void Relay::OnPeerClosed(Connection& /*connection*/, Time /*now*/) {
 
 void Relay::Look(ClientRandomFinder* finder, ByteSpan bytes) {
   if (finder->done() || bytes.empty()) return;
-  if (const auto random = finder->Feed(bytes)) table_->RememberRandom(*random, id_);
+  const auto random = finder->Feed(bytes);
+  if (!random) return;
+  table_->RememberRandom(*random, id_);
+  if (connection_ != nullptr) connection_->NoteTls();
 }
 
 // ---- The end

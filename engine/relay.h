@@ -94,6 +94,7 @@ class Relay final : public ConnectionObserver, public EventHandler {
     kGone  // the socket is closed
   };
 
+  void PrepareSocket();
   void ReadPending();
   void Open();
   void Drain();

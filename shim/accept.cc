@@ -22,8 +22,9 @@ bool IsFromEngine(int fd, const sockaddr_un& address, socklen_t length, control:
          (peer.uid == 0 || peer.uid == geteuid());
 }
 
-// The accepted socket as the program and the engine want it.
-void Prepare(int listener, int fd) {
+// The accepted socket as the program and the engine want it. False: the engine has ended since it
+// brought the connection. What is still in the socket would look like a stream that ended well.
+bool Prepare(int listener, int fd) {
   const ErrnoKeeper keeper;
   real::setsockopt()(fd, SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
   CopyOptions(listener, fd);  // TCP's sockets inherit, too
@@ -31,7 +32,8 @@ void Prepare(int listener, int fd) {
   notes.up = notes.reported = true;
   WriteNotes(fd, notes);
   // Whose connection it is now. A client that is gone already shows at the first read.
-  SendMessage(fd, &control::kAcceptByte, 1, -1, true);
+  return SendMessage(fd, &control::kAcceptByte, 1, -1, true) ||
+         (errno != EPIPE && errno != ECONNRESET);
 }
 
 int Accept(int listener, const control::Name& own, sockaddr* address, socklen_t* length,
@@ -46,7 +48,11 @@ int Accept(int listener, const control::Name& own, sockaddr* address, socklen_t*
     if (fd < 0) return fd;
     control::Name name;
     if (IsFromEngine(fd, from, from_length, &name)) {
-      Prepare(listener, fd);
+      if (!Prepare(listener, fd)) {
+        Log("accept: the engine ended before the connection was accepted");
+        close(fd);
+        continue;
+      }
       if (address == nullptr || length == nullptr) return fd;
       sockaddr_storage remote;
       const socklen_t size = FromControl(name.remote, own.mapped || own.local.family == 6, &remote);

@@ -73,6 +73,7 @@ size_t SendBuffer::Regions(std::array<std::span<uint8_t>, 2>* regions) {
     if (total == room) break;
     const size_t at = static_cast<size_t>(tail_ - base_) + total;
     if (at / kBlockSize == blocks_.size()) {
+      if (!pool_->MaySend(blocks_.size())) break;
       BlockRef block = pool_->Take();
       if (!block) break;
       blocks_.push_back(std::move(block));

@@ -46,6 +46,10 @@ class BlockRef {
 };
 
 // Bounded supply of blocks. Take() returns an empty reference when `max_blocks` are out.
+//
+// What is sent can wait, what was received cannot: an eighth is only for receiving. And when half
+// is out (many peers that do not read), whoever wants to send is held to a fair share, so that a
+// few hundred cannot starve the rest.
 class BlockPool {
  public:
   explicit BlockPool(size_t max_blocks) : max_blocks_(max_blocks) {}
@@ -54,13 +58,38 @@ class BlockPool {
   BlockPool& operator=(const BlockPool&) = delete;
   BlockRef Take();
   size_t in_use() const { return in_use_; }
+  bool tight() const { return in_use_ > max_blocks_ / 2; }
+  // Whether one more block may be taken for sending, by whoever holds `held` of them.
+  bool MaySend(size_t held) const {
+    return in_use_ < max_blocks_ - max_blocks_ / 8 && (held < kFairShare || !tight());
+  }
 
  private:
   friend class BlockRef;
+  static constexpr size_t kFairShare = 2;
   void Return(Block* block);
   size_t max_blocks_;
   size_t in_use_ = 0;
   std::vector<std::unique_ptr<Block>> free_;
+};
+
+// Memory for what arrived ahead of its turn, of all connections together: a peer that leaves holes
+// on purpose makes us keep it. Each piece costs more than its bytes.
+class EarlyBudget {
+ public:
+  static constexpr size_t kPerPiece = 128;
+  explicit EarlyBudget(size_t limit) : limit_(limit) {}
+  bool Take(size_t cost) {
+    if (cost > limit_ - used_) return false;
+    used_ += cost;
+    return true;
+  }
+  void Return(size_t cost) { used_ -= cost; }
+  size_t used() const { return used_; }
+
+ private:
+  size_t limit_;
+  size_t used_ = 0;
 };
 
 // A range of stream bytes, at most one block's size long, so at most two pieces.

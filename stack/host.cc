@@ -26,16 +26,31 @@ HostImpl::HostImpl(const HostConfig& config, Environment* environment)
     : config_(config),
       environment_(environment),
       blocks_(config.max_blocks),
+      early_(config.max_early),
       cache_(config.cache_lifetime),
       isns_(environment) {}
 
 HostImpl::~HostImpl() { connections_.clear(); }
 
-Time HostImpl::NextTimer() const { return maybe_finished_.empty() ? timers_.Next() : Time{}; }
+Time HostImpl::NextTimer() const {
+  const bool at_once = !maybe_finished_.empty() || (!starved_.empty() && blocks_.MaySend(0));
+  return at_once ? Time{} : timers_.Next();
+}
 
 void HostImpl::Advance(Time now) {
   Scope scope(this);
   timers_.Advance(now);
+  FeedStarved(now);
+}
+
+void HostImpl::AwaitMemory(ConnectionImpl* connection) { starved_.push_back(connection->id()); }
+
+void HostImpl::FeedStarved(Time now) {
+  for (size_t waiting = starved_.size(); waiting > 0 && blocks_.MaySend(0); --waiting) {
+    const auto it = connections_.find(starved_.front());
+    starved_.pop_front();
+    if (it != connections_.end()) it->second->OnMemory(now);
+  }
 }
 
 void HostImpl::Reap() {
@@ -191,6 +206,7 @@ std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTupl
   config.timestamp_offset = isns_.TimestampOffset(tuple);
   config.segmentation = config_.segmentation;
   config.time_wait = config_.time_wait;
+  config.early = &early_;
   // The least scale that can tell of the whole buffer: a larger one only rounds more.
   config.window_scale = 0;
   while (config.window_scale < 14 &&

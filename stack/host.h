@@ -31,6 +31,7 @@ struct HostConfig {
   size_t max_connections = 65536;
   size_t max_subflows_per_connection = 8;
   size_t max_blocks = 16384;         // of 64 KiB, all buffers together
+  size_t max_early = 256u << 20;     // bytes that came ahead of their turn, all together
   size_t send_buffer = 4u << 20;     // bytes per connection
   size_t receive_buffer = 6u << 20;  // bytes per connection: what the advertised window may reach
   size_t max_syn_queue = 1024;

@@ -7,6 +7,7 @@
 #define MPTCPTLS_STACK_HOST_IMPL_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,6 +58,7 @@ class HostImpl final : public Host, public HostServices {
   TimerQueue* timers() override { return &timers_; }
   Counters* counters() override { return &counters_; }
   BlockPool* blocks() override { return &blocks_; }
+  EarlyBudget* early() override { return &early_; }
   const HostConfig& config() const override { return config_; }
   CapabilityCache* cache() override { return &cache_; }
   bool AddSubflow(const FourTuple& tuple, Subflow* subflow) override;
@@ -68,6 +70,7 @@ class HostImpl final : public Host, public HostServices {
   uint32_t RandomToken() override;
   bool TakeParkingSlot(const IpAddress& source) override;
   void ReturnParkingSlot(const IpAddress& source) override;
+  void AwaitMemory(ConnectionImpl* connection) override;
   bool Established(ConnectionImpl* connection, Time now) override;
   void MayBeFinished(ConnectionImpl* connection) override;
 
@@ -95,12 +98,14 @@ class HostImpl final : public Host, public HostServices {
   std::optional<uint16_t> FreePort(const IpAddress& local, const Endpoint& remote,
                                    std::span<const uint16_t> ports);
   void Reap();
+  void FeedStarved(Time now);
 
   HostConfig config_;
   Environment* environment_;
   Counters counters_;
   TimerQueue timers_;
   BlockPool blocks_;
+  EarlyBudget early_;
   CapabilityCache cache_;
   IsnGenerator isns_;
   std::vector<LocalAddress> addresses_;
@@ -114,6 +119,7 @@ class HostImpl final : public Host, public HostServices {
   uint64_t last_id_ = 0;
   int depth_ = 0;
   std::vector<uint64_t> maybe_finished_;
+  std::deque<uint64_t> starved_;  // connections that wait for memory, first come first served
   std::map<uint64_t, std::unique_ptr<ConnectionImpl>> connections_;  // last: they go first
 };
 

@@ -122,6 +122,8 @@ class Connection {
   virtual void SetKeys(Time now, const ConnectionKeys& keys) = 0;
   virtual void RefuseKeys(Time now, std::string reason) = 0;
   virtual bool WantsKeys() const = 0;  // TLS-auth mode and neither of the two calls came yet
+  // The stream carried a ClientHello: however this ends, the peer is no destination without TLS.
+  virtual void NoteTls() {}
 
   // The program is gone without a word (its descriptor closed cleanly): finish sending, then leave;
   // the observer gets only OnClosed.

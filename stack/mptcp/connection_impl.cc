@@ -2,6 +2,7 @@
 #include "stack/mptcp/connection_impl.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "stack/mptcp/capability_cache.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 constexpr size_t kMaxEnded = 16;                        // statuses kept of subflows that ended
 constexpr Duration kLinger = std::chrono::seconds(60);  // for the peer's FIN, once all is said
+// Ours; about what Linux grants an orphan (net.ipv4.tcp_orphan_retries).
+constexpr Duration kOrphanPatience = std::chrono::seconds(120);
 
 }  // namespace
 
@@ -18,6 +21,7 @@ ConnectionImpl::ConnectionImpl(HostServices* services, uint64_t id, bool initiat
       id_(id),
       initiator_(initiator),
       send_(services->blocks(), services->config().send_buffer),
+      reassembly_(services->early()),
       unread_(services->blocks()),
       path_timer_(services->timers(), [this](Time now) { OnPathTimer(now); }),
       data_timer_(services->timers(), [this](Time now) { OnDataTimer(now); }),
@@ -99,8 +103,18 @@ size_t ConnectionImpl::WriteRegions(std::array<std::span<uint8_t>, 2>* regions) 
   *regions = {};
   if (closed_ || shutdown_) return 0;
   const size_t room = send_.Regions(regions);
-  if (room == 0) write_blocked_ = true;
-  return room;
+  if (room > 0) return room;
+  write_blocked_ = true;
+  // OnWritable() follows an acknowledgement. Where none is due all memory is in others' hands.
+  if (una_ == send_.tail() && !std::exchange(starving_, true)) services_->AwaitMemory(this);
+  return 0;
+}
+
+void ConnectionImpl::OnMemory(Time now) {
+  starving_ = false;
+  if (closed_ || shutdown_ || !write_blocked_) return;
+  write_blocked_ = false;
+  if (observer_ != nullptr && !orphaned_) observer_->OnWritable(*this, now);
 }
 
 void ConnectionImpl::Commit(Time now, size_t bytes, bool more_coming) {
@@ -120,6 +134,8 @@ size_t ConnectionImpl::Write(Time now, ByteSpan bytes) {
   if (closed_ || shutdown_) return 0;
   const size_t taken = send_.Append(bytes);
   if (taken < bytes.size()) write_blocked_ = true;
+  if (taken == 0 && !bytes.empty() && una_ == send_.tail() && !std::exchange(starving_, true))
+    services_->AwaitMemory(this);
   if (connected_ && taken > 0) Push(now);
   return taken;
 }
@@ -137,7 +153,15 @@ void ConnectionImpl::Orphan(Time now) {
   if (unread_.size() > 0) return Abort(now);
   Shutdown(now);
   if (LocalEndAcked()) linger_until_ = now + kLinger;
+  orphan_una_ = una_;
+  orphan_check_ = now + kOrphanPatience;
   ArmPathTimer(now);
+}
+
+// Nobody is left to lose patience with a peer that keeps its window closed, or a path that is gone.
+void ConnectionImpl::CheckOrphan(Time now) {
+  orphan_check_ = now + kOrphanPatience;
+  if (!LocalEndAcked() && una_ == std::exchange(orphan_una_, una_)) Abort(now);
 }
 
 void ConnectionImpl::Abort(Time now) {
@@ -238,7 +262,7 @@ void ConnectionImpl::CloseSubflows(Time now) {
 
 void ConnectionImpl::Finish(Time now, EndReason end) {
   if (closed_) return;
-  LearnOnEnd(now);
+  LearnOnEnd(now, end);
   closed_ = true;
   end_ = end;
   data_timer_.Cancel();
@@ -254,9 +278,11 @@ void ConnectionImpl::Finish(Time now, EndReason end) {
 }
 
 // PROTOCOL.md 1: a destination whose connection carried data both ways and never saw TLS is clear.
-void ConnectionImpl::LearnOnEnd(Time now) {
-  if (!initiator_ || mode_ != Mode::kTlsAuth || key_ != KeyState::kNone || next_ == 0 ||
-      reassembly_.next() == 0) {
+// A handshake that failed was one, and a reset (which anybody on the way can make) proves nothing:
+// either would take the keys of later connections out of TLS.
+void ConnectionImpl::LearnOnEnd(Time now, EndReason end) {
+  if (!initiator_ || mode_ != Mode::kTlsAuth || key_ != KeyState::kNone || tls_seen_ ||
+      end != EndReason::kClean || next_ == 0 || reassembly_.next() == 0) {
     return;
   }
   services_->cache()->Store(now, first_.local.address, first_.remote, Capability::kClear);

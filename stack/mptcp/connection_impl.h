@@ -41,6 +41,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void OnLocalAddresses(Time now);
   void OnRoutes(Time now);
   void SetObserver(ConnectionObserver* observer) { observer_ = observer; }
+  // There may be memory to write into again (HostServices::AwaitMemory).
+  void OnMemory(Time now);
   // Destroys subflows that ended; called when no callback is under way.
   void Sweep();
   bool finished() const { return closed_ && paths_.empty(); }
@@ -60,6 +62,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void SetKeys(Time now, const ConnectionKeys& keys) override;
   void RefuseKeys(Time now, std::string reason) override;
   bool WantsKeys() const override;
+  void NoteTls() override { tls_seen_ = true; }
   void Orphan(Time now) override;
   ConnectionInfo Info(Time now) const override;
 
@@ -141,12 +144,14 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void MaybeFinish(Time now);
   void LosePath(Time now, Path* path);
   bool AnyAlive() const;
+  bool IsLastAlive(const Path& path) const;
   SubflowStatus StatusOf(const Path& path) const;
   void CloseSubflows(Time now);
   void AbortSubflows(Time now);
   void DeliverPeerClosed(Time now);
   bool LocalEndAcked() const;
-  void LearnOnEnd(Time now);
+  void LearnOnEnd(Time now, EndReason end);
+  void CheckOrphan(Time now);
 
   // ---- handshake.cc
   Offer ChooseOffer(Time now, const ConnectOptions& options);
@@ -252,6 +257,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   bool dss_seen_ = false;     // the peer's, with a Data ACK
   bool mapped_seen_ = false;  // the peer mapped payload
   bool joined_ever_ = false;
+  bool tls_seen_ = false;  // NoteTls()
   int infinite_left_ = 0;  // segments that still carry the infinite mapping
   bool fail_left_ = false;
   uint64_t fail_dsn_ = 0;
@@ -271,7 +277,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   uint64_t peer_edge_ = 0;  // first offset beyond the peer's window
   RangeSet reinject_;
   bool shutdown_ = false, fin_sent_ = false, fin_acked_ = false, write_blocked_ = false;
-  bool fin_due_ = false;  // the next pure ACK carries DATA_FIN
+  bool starving_ = false;  // the host knows that we wait for memory
+  bool fin_due_ = false;   // the next pure ACK carries DATA_FIN
   int fin_transmissions_ = 0, data_timeouts_ = 0;
   bool pushing_ = false;
   uint64_t bytes_reinjected_ = 0;
@@ -289,6 +296,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   EndReason end_ = EndReason::kNone;
   Time no_path_since_ = kNever;
   Time linger_until_ = kNever;
+  Time orphan_check_ = kNever;  // whether the peer still takes what the program left
+  uint64_t orphan_una_ = 0;     // una_ at the last check
 
   // Paths
   TcpRst join_refusal_;

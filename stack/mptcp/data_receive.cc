@@ -6,6 +6,12 @@
 
 namespace mptcptls {
 
+namespace {
+
+constexpr size_t kTightWindow = 262144;  // ours: what is promised while memory is short
+
+}  // namespace
+
 uint64_t ConnectionImpl::ExpandReceiveDsn(uint64_t low) const {
   const uint64_t reference = receive_idsn_ + 1 + reassembly_.next();
   return ExpandDsn(static_cast<uint32_t>(low), reference);
@@ -16,7 +22,8 @@ uint64_t ConnectionImpl::DataAckValue() const {
 }
 
 uint64_t ConnectionImpl::ReceiveWindow(const Subflow&) const {
-  const size_t limit = services_->config().receive_buffer;
+  size_t limit = services_->config().receive_buffer;
+  if (services_->blocks()->tight()) limit = std::min(limit, kTightWindow);
   return limit > unread_.size() ? limit - unread_.size() : 0;
 }
 
@@ -202,7 +209,8 @@ void ConnectionImpl::BadChecksum(Time now, Path* path) {
 }
 
 void ConnectionImpl::ReceiveAt(Time now, Path*, uint64_t offset, ByteSpan bytes) {
-  const uint64_t limit = reassembly_.next() + services_->config().receive_buffer;
+  // All that was ever offered, and not a byte more: it counts from what the program took.
+  const uint64_t limit = reassembly_.next() - unread_.size() + services_->config().receive_buffer;
   // An offset far behind is one that wrapped below zero: old.
   if (static_cast<int64_t>(offset + bytes.size() - reassembly_.next()) <= 0) {
     services_->counters()->data_duplicate += bytes.size();

@@ -59,6 +59,7 @@ class HostServices {
   virtual TimerQueue* timers() = 0;
   virtual Counters* counters() = 0;
   virtual BlockPool* blocks() = 0;
+  virtual EarlyBudget* early() = 0;
   virtual const HostConfig& config() const = 0;
   virtual CapabilityCache* cache() = 0;
   virtual const std::vector<LocalAddress>& local_addresses() const = 0;
@@ -82,6 +83,10 @@ class HostServices {
   // from this source.
   virtual bool TakeParkingSlot(const IpAddress& source) = 0;
   virtual void ReturnParkingSlot(const IpAddress& source) = 0;
+
+  // The connection has nothing under way and found no memory to write into: Host calls its
+  // OnMemory() when there is some.
+  virtual void AwaitMemory(ConnectionImpl* connection) = 0;
 
   // Responder: the first subflow is established. Host asks the listener for an observer and calls
   // SetObserver(); false: refused, abort.

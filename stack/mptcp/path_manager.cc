@@ -118,7 +118,7 @@ void ConnectionImpl::OnLocalAddresses(Time now) {
     const bool ours = std::ranges::any_of(services_->local_addresses(), [&](const LocalAddress& l) {
       return l.address == it->first;
     });
-    if (ours) {
+    if (ours || LocalUsed(it->first)) {
       ++it;
       continue;
     }
@@ -140,13 +140,15 @@ void ConnectionImpl::OnRoutes(Time now) {
   ManagePaths(now);
 }
 
-// A path whose local address is gone is gone, without a word.
+// A path whose local address is gone is gone, without a word. Where no other can take over (plain
+// TCP, no key yet) the last one waits for it to come back, as the kernel's TCP does: a cable that
+// was out for a second ends nothing.
 void ConnectionImpl::LosePath(Time now, Path* path) {
   if (path->dead) return;
   const bool ours = std::ranges::any_of(services_->local_addresses(), [&](const LocalAddress& l) {
     return l.address == path->tuple.local.address;
   });
-  if (ours) return;
+  if (ours || (!closed_ && !MayJoin() && IsLastAlive(*path))) return;
   if (!closed_ && connected_ && mptcp()) Reinject(now, path);
   Bury(path);
   path->subflow->Discard();
@@ -157,6 +159,10 @@ void ConnectionImpl::LosePath(Time now, Path* path) {
   } else {
     Finish(now, EndReason::kUnreachable);
   }
+}
+
+bool ConnectionImpl::IsLastAlive(const Path& path) const {
+  return std::ranges::none_of(paths_, [&](const auto& p) { return p.get() != &path && !p->dead; });
 }
 
 void ConnectionImpl::AnnounceMissing(Time now) {
@@ -238,6 +244,10 @@ void ConnectionImpl::TakeRemoveAddr(Time now, const RemoveAddr& option) {
     std::erase_if(remotes_, [&](const RemoteAddress& r) {
       return r.id == id && (r.id != 0 || r.endpoint != first_.remote);
     });
+    std::erase_if(retries_, [&](const auto& retry) {
+      return std::ranges::find(remotes_, retry.first.second, &RemoteAddress::endpoint) ==
+             remotes_.end();
+    });
     for (const auto& path : paths_) {
       if (path->dead || path->remote_id != id) continue;
       path->probed_at = now;
@@ -303,7 +313,7 @@ void ConnectionImpl::ArmPathTimer(Time now) {
     if (!paths_.empty()) next = linger_until_;
   } else {
     if (no_path_since_ != kNever && !AnyAlive()) next = no_path_since_ + kNoPathLimit;
-    if (orphaned_) next = std::min(next, linger_until_);
+    if (orphaned_) next = std::min({next, linger_until_, orphan_check_});
     for (const Announcement& a : announcements_) next = std::min(next, a.next);
     for (const ParkedJoin& p : parked_) next = std::min(next, p.expires);
     for (const auto& path : paths_) {
@@ -342,6 +352,8 @@ void ConnectionImpl::OnPathTimer(Time now) {
     return Finish(now, EndReason::kTimedOut);
   }
   if (orphaned_ && now >= linger_until_) return Abort(now);
+  if (orphaned_ && now >= orphan_check_) CheckOrphan(now);
+  if (closed_) return;
   DropParked(now, false);
   for (size_t i = 0; i < paths_.size(); ++i) {
     Path& path = *paths_[i];

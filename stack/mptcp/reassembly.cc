@@ -20,14 +20,18 @@ Reassembly::Result Reassembly::Insert(uint64_t offset, ByteSpan bytes, uint64_t 
     offset += old;
   }
   if (bytes.empty()) return result;
-  if (offset == next_ && early_.empty()) {  // the common case: nothing is ever copied here
-    next_ += bytes.size();
-    deliver(bytes);
+  if (offset > next_) {
+    Store(offset, bytes, &result);
     return result;
   }
-  Store(offset, bytes, &result);
-  Drain(deliver);
+  next_ += bytes.size();  // nothing is copied
+  deliver(bytes);
+  Drain(deliver, &result);
   return result;
+}
+
+Reassembly::~Reassembly() {
+  for (const auto& [offset, bytes] : early_) budget_->Return(bytes.size() + EarlyBudget::kPerPiece);
 }
 
 // Keeps the parts of [offset, offset + size) that are not held yet.
@@ -47,6 +51,10 @@ void Reassembly::Store(uint64_t offset, ByteSpan bytes, Result* result) {
     const uint64_t gap =
         it == early_.end() ? bytes.size() : std::min<uint64_t>(it->first - offset, bytes.size());
     if (gap > 0) {
+      if (early_.size() >= kMaxPieces || !budget_->Take(gap + EarlyBudget::kPerPiece)) {
+        result->beyond += bytes.size();
+        return;
+      }
       early_.emplace_hint(
           it, offset,
           std::vector<uint8_t>(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(gap)));
@@ -63,12 +71,17 @@ void Reassembly::Store(uint64_t offset, ByteSpan bytes, Result* result) {
   }
 }
 
-void Reassembly::Drain(const std::function<void(ByteSpan)>& deliver) {
-  while (!early_.empty() && early_.begin()->first == next_) {
+// What may be delivered now, without what was delivered already.
+void Reassembly::Drain(const std::function<void(ByteSpan)>& deliver, Result* result) {
+  while (!early_.empty() && early_.begin()->first <= next_) {
     const auto piece = early_.extract(early_.begin());
-    next_ += piece.mapped().size();
-    waiting_ -= piece.mapped().size();
-    deliver(piece.mapped());
+    const ByteSpan bytes = piece.mapped();
+    waiting_ -= bytes.size();
+    budget_->Return(bytes.size() + EarlyBudget::kPerPiece);
+    const size_t old = std::min<uint64_t>(next_ - piece.key(), bytes.size());
+    result->duplicate += old;
+    next_ += bytes.size() - old;
+    if (old < bytes.size()) deliver(bytes.subspan(old));
   }
 }
 

@@ -25,9 +25,15 @@ bool OutOfOrder::Insert(uint64_t begin, ByteSpan payload, size_t max_bytes) {
       complete = false;
       break;
     }
-    const ByteSpan fresh = payload.subspan(static_cast<size_t>(at - begin), size);
     // A run of packets grows one piece, so that there are about as many pieces as holes.
-    if (next != pieces_.begin() && std::prev(next)->first + std::prev(next)->second.size() == at) {
+    const bool grows =
+        next != pieces_.begin() && std::prev(next)->first + std::prev(next)->second.size() == at;
+    if (budget_ != nullptr && !budget_->Take(size + (grows ? 0 : EarlyBudget::kPerPiece))) {
+      complete = false;
+      break;
+    }
+    const ByteSpan fresh = payload.subspan(static_cast<size_t>(at - begin), size);
+    if (grows) {
       std::vector<uint8_t>& piece = std::prev(next)->second;
       piece.insert(piece.end(), fresh.begin(), fresh.end());
     } else {
@@ -47,6 +53,7 @@ std::vector<uint8_t> OutOfOrder::Take(uint64_t next) {
     auto node = pieces_.extract(pieces_.begin());
     std::vector<uint8_t> bytes = std::move(node.mapped());
     bytes_ -= bytes.size();
+    if (budget_ != nullptr) budget_->Return(bytes.size() + EarlyBudget::kPerPiece);
     const uint64_t begin = node.key();
     if (begin + bytes.size() <= next) continue;  // all of it is old
     bytes.erase(bytes.begin(), bytes.begin() + static_cast<long>(next - begin));
@@ -91,6 +98,7 @@ size_t OutOfOrder::Blocks(size_t max, std::array<Range, 4>* out) const {
 }
 
 void OutOfOrder::clear() {
+  if (budget_ != nullptr) budget_->Return(bytes_ + pieces_.size() * EarlyBudget::kPerPiece);
   pieces_.clear();
   recent_.clear();
   bytes_ = 0;

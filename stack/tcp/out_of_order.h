@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "stack/buffer.h"
 #include "stack/types.h"
 
 namespace mptcptls {
@@ -20,6 +21,12 @@ class OutOfOrder {
     uint64_t begin = 0, end = 0;
   };
   static constexpr size_t kMaxPieces = 8192;
+
+  // `budget` (null: unlimited) outlives it.
+  explicit OutOfOrder(EarlyBudget* budget = nullptr) : budget_(budget) {}
+  ~OutOfOrder() { clear(); }
+  OutOfOrder(const OutOfOrder&) = delete;
+  OutOfOrder& operator=(const OutOfOrder&) = delete;
 
   bool empty() const { return pieces_.empty(); }
   size_t bytes() const { return bytes_; }
@@ -36,6 +43,7 @@ class OutOfOrder {
   Range Around(uint64_t offset) const;  // the contiguous range that holds `offset`
   void Remember(uint64_t offset);
 
+  EarlyBudget* budget_;
   std::map<uint64_t, std::vector<uint8_t>> pieces_;  // disjoint
   std::vector<uint64_t> recent_;                     // an offset in each block, newest first
   size_t bytes_ = 0;

@@ -132,6 +132,7 @@ struct SubflowConfig {
   size_t max_segment_bytes = 65000;  // payload per SendData(), before headers
   bool segmentation = true;          // false: never more than one MSS a packet
   Duration time_wait = std::chrono::seconds(60);
+  EarlyBudget* early = nullptr;  // for what comes out of order; null: unlimited
 };
 
 struct SubflowInfo {

@@ -7,8 +7,9 @@ namespace {
 
 using Fate = SentRange::Fate;
 
-constexpr int kDuplicateThreshold = 3;                             // RFC 5681 3.2
-constexpr int kMaxBackoff = 10;                                    // kMaxRto bounds it anyway
+constexpr int kDuplicateThreshold = 3;  // RFC 5681 3.2
+constexpr size_t kMaxRanges = 16384;    // ours: a peer could cut what is sent into single bytes
+constexpr int kMaxBackoff = 10;         // kMaxRto bounds it anyway
 constexpr Duration kProbeSlack = std::chrono::milliseconds(2);     // timer granularity, as Linux
 constexpr Duration kPeerAckDelay = std::chrono::milliseconds(50);  // a lone segment's ACK may wait
 
@@ -105,6 +106,7 @@ uint32_t Subflow::Impl::TakeSacks(Time now, const Segment& segment) {
   for (auto block_at = blocks.begin(); block_at != end; ++block_at) {
     const SackBlock& block = *block_at;
     if (!(block.begin < block.end) || block.begin < snd_una_ || block.end > snd_nxt_) continue;
+    if (sent_.ranges().size() >= kMaxRanges) break;
     size_t index = sent_.SplitAt(block.begin);
     const size_t stop = sent_.SplitAt(block.end);
     for (; index < stop; ++index) {

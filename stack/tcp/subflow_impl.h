@@ -98,6 +98,9 @@ class Subflow::Impl {
            static_cast<uint32_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
   }
 
+  Seq EmptySeq() const;
+  // Less window than this is told as none (RFC 9293 3.8.6.2.2).
+  uint32_t WindowStep() const { return std::min(mss_, max_rcv_wnd_ / 2); }
   bool synchronized() const { return state_ != TcpState::kClosed && state_ != TcpState::kSynSent; }
   bool may_receive() const {
     return state_ == TcpState::kEstablished || state_ == TcpState::kFinWait1 ||

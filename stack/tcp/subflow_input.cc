@@ -180,7 +180,14 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   }
   // Beyond the window: what does not fit was not asked for.
   uint64_t window = rcv_adv_ > rcv_nxt_ ? rcv_adv_ - rcv_nxt_ : 0;
-  if (config_.windows_at_data_level) window = std::max<uint64_t>(window, max_rcv_wnd_);
+  if (config_.windows_at_data_level) {
+    // A closed one is closed, though: this is a probe, or from a peer that does not care.
+    if (owner_->ReceiveWindow(*self_) < WindowStep()) {
+      ack_now_ = true;
+      return;
+    }
+    window = std::max<uint64_t>(window, max_rcv_wnd_);
+  }
   if (end > rcv_offset_ + window) {
     const uint64_t excess = end - (rcv_offset_ + window);
     ack_now_ = true;

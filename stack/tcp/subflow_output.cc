@@ -84,9 +84,15 @@ void Subflow::Impl::SendSyn(Time now) {
 void Subflow::Impl::SendAck(Time now) {
   if (state_ == TcpState::kClosed) return;
   SegmentHeaders headers;
-  headers.seq = snd_nxt_;
+  headers.seq = EmptySeq();
   headers.has_ack = true;
   Transmit(now, &headers, {}, {});
+}
+
+// Of a segment without payload. A probe lies beyond a closed window, and so would whatever is
+// numbered after it: the peer would not look at its acknowledgement or RST (RFC 9293 3.10.7.4).
+Seq Subflow::Impl::EmptySeq() const {
+  return was_established_ && snd_wnd_ == 0 ? snd_una_ : snd_nxt_;
 }
 
 // RFC 5961 7
@@ -106,7 +112,7 @@ void Subflow::Impl::ChallengeAck(Time now) {
 
 void Subflow::Impl::SendResetSegment(Time now) {
   SegmentHeaders headers;
-  headers.seq = snd_nxt_;
+  headers.seq = EmptySeq();
   headers.has_ack = true;
   headers.rst = true;
   SegmentPlan plan;
@@ -228,7 +234,7 @@ uint16_t Subflow::Impl::TakeWindow(bool syn) {
   const int scale = syn || !scaling_ ? 0 : config_.window_scale;
   const uint32_t promised = rcv_adv_ > rcv_nxt_ ? rcv_adv_ - rcv_nxt_ : 0;
   max_rcv_wnd_ = std::max(max_rcv_wnd_, window);
-  const uint32_t step = std::min(mss_, max_rcv_wnd_ / 2);
+  const uint32_t step = WindowStep();
   uint32_t field = window >> scale;
   if (config_.windows_at_data_level) {
     if (window < step) field = 0;

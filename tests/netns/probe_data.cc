@@ -323,6 +323,27 @@ void Megabytes(const Address& server) {
   close(fd);
 }
 
+// A byte that is urgent and stays in its place in the stream.
+void UrgentServer(const Address& any) {
+  const int listener = Listen(any);
+  const int one = 1;  // before anybody comes, and inherited
+  setsockopt(listener, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one);
+  const int fd = Accept(listener);
+  Say("received %s", ReadToEnd(fd).c_str());
+  close(fd);
+  close(listener);
+}
+
+void Urgent(const Address& server) {
+  const int fd = Connected(server);
+  Result("send", send(fd, "before", 6, MSG_NOSIGNAL));
+  Result("send urgent", send(fd, "!", 1, MSG_OOB | MSG_NOSIGNAL));
+  Result("send", send(fd, "after", 5, MSG_NOSIGNAL));
+  Done("shutdown", shutdown(fd, SHUT_WR));
+  Say("rest: %s", ReadToEnd(fd).c_str());
+  close(fd);
+}
+
 }  // namespace
 
 const Scenario kDataScenarios[] = {
@@ -350,6 +371,7 @@ const Scenario kDataScenarios[] = {
     {"vectors_and_files", EchoServer, VectorsAndFiles},
     {"addresses", EchoServer, Addresses},
     {"megabytes", EchoServer, Megabytes},
+    {"urgent", UrgentServer, Urgent},
     {nullptr, nullptr, nullptr},
 };
 

@@ -55,7 +55,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      "client_ends_first", "server_ends_first", "reset",
                                      "linger_reset", "peek", "vectors_and_files", "addresses",
                                      "megabytes", "options", "shutdowns", "dup", "fork", "prefork",
-                                     "exec", "accept4", "connect_twice", "reopen", "unnoticed"),
+                                     "exec", "accept4", "connect_twice", "reopen", "unnoticed",
+                                     "urgent"),
                      testing::Values(Family::kV4, Family::kV6)),
     [](const auto& test) {
       return std::string(std::get<0>(test.param)) +

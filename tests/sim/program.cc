@@ -153,6 +153,7 @@ void SimProgram::At(Time time, bool* scheduled) {
 
 void SimProgram::Progress(Time now) {
   if (orphaned_ || connection_ == nullptr) return;
+  if (plan_.tls) connection_->NoteTls();
   Read(now);
   MaybeKeys(now);
   if (!closed_) Write(now);

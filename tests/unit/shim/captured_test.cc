@@ -380,5 +380,19 @@ TEST_F(Listening, AStrangerIsRefused) {
   for (const int each : {stranger, engine, fd}) close(each);
 }
 
+// The engine died after it brought a connection: its bytes must not look like a stream that ended.
+TEST_F(Listening, WhatADeadEngineLeftIsNotAccepted) {
+  const int dead = engine_.Deliver(client_);
+  EXPECT_EQ(send(dead, "half", 4, 0), 4);
+  close(dead);
+  fcntl(listener_, F_SETFL, O_NONBLOCK);
+  EXPECT_EQ(accept(listener_, nullptr, nullptr), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  const int engine = engine_.Deliver(client_);
+  const int fd = accept(listener_, nullptr, nullptr);
+  EXPECT_GE(fd, 0);
+  for (const int each : {engine, fd}) close(each);
+}
+
 }  // namespace
 }  // namespace mptcptls::shim

@@ -131,5 +131,23 @@ TEST(ReceiveBuffer, TakesAllOrNothing) {
   EXPECT_TRUE(buffer.Append(Bytes(kBlockSize)));
 }
 
+TEST(SendBuffer, WhenMemoryIsShortEachHasAFairShare) {
+  BlockPool pool(32);
+  const std::vector<uint8_t> bytes = Bytes(20 * kBlockSize);
+  SendBuffer greedy(&pool, 4 << 20), modest(&pool, 4 << 20);
+  // Half of all, and no more.
+  EXPECT_EQ(greedy.Append(bytes), 17 * kBlockSize);
+  EXPECT_EQ(modest.Append(bytes), 2 * kBlockSize);
+  modest.Release(2 * kBlockSize);
+  EXPECT_EQ(modest.Append(bytes), 2 * kBlockSize);
+  // An eighth is left to receivers, whoever sends.
+  std::vector<SendBuffer> others;
+  for (int i = 0; i < 10; ++i) others.emplace_back(&pool, 4 << 20).Append(bytes);
+  EXPECT_EQ(pool.in_use(), 28u);
+  ReceiveBuffer receive(&pool);
+  EXPECT_TRUE(receive.Append(ByteSpan(bytes).first(4 * kBlockSize)));
+  EXPECT_FALSE(receive.Append(ByteSpan(bytes).first(1)));
+}
+
 }  // namespace
 }  // namespace mptcptls
