@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@ namespace {
 constexpr int kPacketsPerBatch = 64;
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr size_t kMaxDeclined = 64;
+constexpr size_t kManyBlocks = 1024;  // 64 MiB
 constexpr char kTunName[] = "mptcptls%d";
 
 HostConfig ToHostConfig(const Config& config, bool segmentation) {
@@ -224,8 +226,18 @@ bool Engine::Idle() const {
          streams_.size() == 0 && dumps_.empty();
 }
 
+// The C library keeps what a burst left for ever; the next one is not soon.
+void Engine::GiveMemoryBack() {
+  const size_t blocks = host_->blocks_in_use();
+  most_blocks_ = std::max(most_blocks_, blocks);
+  if (most_blocks_ < kManyBlocks || blocks > most_blocks_ / 8) return;
+  most_blocks_ = 0;
+  malloc_trim(0);
+}
+
 void Engine::Tick(Time now) {
   tick_.Set(now + kTick);
+  GiveMemoryBack();
   ReleaseIf([](const CapturedListener& listener) { return listener.IsDead(); });
   if (!steering_error_.empty()) ApplySteering();
   if (!Idle()) {

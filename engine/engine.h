@@ -84,6 +84,7 @@ class Engine final : public LoopClient {
   void TellAddresses();
   void Tick(Time now);
   bool Idle() const;
+  void GiveMemoryBack();
   template <typename Predicate>
   bool ReleaseIf(Predicate dead);
   void ReleasePort(uint16_t port);
@@ -111,6 +112,7 @@ class Engine final : public LoopClient {
   std::unique_ptr<ControlServer> server_;
   EventCallback on_tun_, on_uplinks_;
   Timer tick_;
+  size_t most_blocks_ = 0;  // in use at a tick since memory was last given back
   std::vector<uint8_t> packet_;
 };
 
