@@ -334,7 +334,8 @@ void Subflow::Impl::ProbeWindow(Time now) {
   sent_.SplitAt(snd_una_ + mss_);
   Retransmit(now, 0);
   ArmRetransmit(now);
-  owner_->OnTimeout(*self_, now, consecutive_timeouts_);
+  // The first one was answered, or had no time to be: only then is the path silent.
+  owner_->OnTimeout(*self_, now, consecutive_timeouts_ - 1);
 }
 
 }  // namespace mptcptls
