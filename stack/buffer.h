@@ -59,6 +59,7 @@ class BlockPool {
   BlockRef Take();
   size_t in_use() const { return in_use_; }
   bool tight() const { return in_use_ > max_blocks_ / 2; }
+  bool scarce() const { return in_use_ >= max_blocks_ - max_blocks_ / 16; }
   // Whether one more block may be taken for sending, by whoever holds `held` of them.
   bool MaySend(size_t held) const {
     return in_use_ < max_blocks_ - max_blocks_ / 8 && (held < kFairShare || !tight());

@@ -78,6 +78,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void OnTimeout(Subflow& subflow, Time now, int consecutive) override;
   void OnClosed(Subflow& subflow, Time now, CloseReason reason, const TcpRst* reset) override;
   uint64_t ReceiveWindow(const Subflow& subflow) const override;
+  uint64_t ReceiveRoom(const Subflow& subflow) const override;
 
  private:
   // One subflow and what it is to this connection.

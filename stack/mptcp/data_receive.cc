@@ -21,10 +21,17 @@ uint64_t ConnectionImpl::DataAckValue() const {
   return receive_idsn_ + 1 + reassembly_.next() + (peer_fin_reached_ ? 1 : 0);
 }
 
-uint64_t ConnectionImpl::ReceiveWindow(const Subflow&) const {
-  size_t limit = services_->config().receive_buffer;
-  if (services_->blocks()->tight()) limit = std::min(limit, kTightWindow);
+// More is promised to all than there is. Before the last of it is gone, what comes for a program
+// that does not read is left to be sent again.
+uint64_t ConnectionImpl::ReceiveRoom(const Subflow&) const {
+  if (unread_.size() > 0 && services_->blocks()->scarce()) return 0;
+  const size_t limit = services_->config().receive_buffer;
   return limit > unread_.size() ? limit - unread_.size() : 0;
+}
+
+uint64_t ConnectionImpl::ReceiveWindow(const Subflow& subflow) const {
+  const uint64_t room = ReceiveRoom(subflow);
+  return services_->blocks()->tight() ? std::min<uint64_t>(room, kTightWindow) : room;
 }
 
 Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& segment) {

@@ -116,6 +116,8 @@ class SubflowOwner {
   // Bytes of receive window to advertise (relative to the Data ACK in MPTCP, to rcv_nxt in plain
   // TCP).
   virtual uint64_t ReceiveWindow(const Subflow& subflow) const = 0;
+  // Bytes that can be kept now: promises made before memory was short may have to wait.
+  virtual uint64_t ReceiveRoom(const Subflow& /*subflow*/) const { return UINT64_MAX; }
 };
 
 struct SubflowConfig {

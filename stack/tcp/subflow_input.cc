@@ -180,9 +180,15 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   }
   // Beyond the window: what does not fit was not asked for.
   uint64_t window = rcv_adv_ > rcv_nxt_ ? rcv_adv_ - rcv_nxt_ : 0;
+  const uint64_t room = owner_->ReceiveRoom(*self_);
+  if (room == 0) {
+    ack_now_ = true;
+    return;
+  }
   if (config_.windows_at_data_level) {
     // A closed one is closed, though: this is a probe, or from a peer that does not care.
-    if (owner_->ReceiveWindow(*self_) < WindowStep()) {
+    const bool probe = bytes.size() == 1 && owner_->ReceiveWindow(*self_) < WindowStep();
+    if (probe || room < WindowStep()) {
       ack_now_ = true;
       return;
     }

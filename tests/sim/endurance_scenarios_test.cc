@@ -119,7 +119,7 @@ std::vector<Scenario> MemoryCatalogue() {
       Exchange e;
       e.server.send_bytes = 3 << 20;
       if (i < idle) {
-        e.client.read_pause_at = 0s;
+        e.client.read_pause_at = 300ms;  // its TLS handshake is done
         e.client.read_pause = pause;
       } else {
         e.start = 5s;
@@ -136,6 +136,16 @@ std::vector<Scenario> MemoryCatalogue() {
     if (w.pair(1).client->finished_at() > Time(10s)) failures->push_back("served too late");
   };
   all.push_back(fair);
+  // Clients were promised more than there is, and their programs do not read: nobody is reset.
+  Scenario promised = make("more_is_promised_than_there_is", 6, 20s);
+  promised.server_config = promised.client_config = {};
+  promised.client_config.max_blocks = 64;
+  promised.budget = 60s;
+  all.push_back(promised);
+  for (Exchange& e : promised.exchanges) e.client.tls = e.server.tls = false;
+  promised.name += "_tcp";
+  promised.connect = ConnectAs(AuthPolicy::kTcp, false);
+  all.push_back(promised);
   // All memory is out before the last one comes: it is served when there is some again.
   all.push_back(make("memory_is_out_and_comes_back", 12, 30s));
   return all;
