@@ -175,7 +175,8 @@ Verdict ConnectionImpl::Park(Time now, const Segment& syn, const LocalAddress& l
       return Verdict::kDrop;
     }
   }
-  if ((connected_ && now - connected_at_ > kParkingOpens) || parked_.size() >= kMaxParkedPerConnection ||
+  if ((connected_ && now - connected_at_ > kParkingOpens) ||
+      parked_.size() >= kMaxParkedPerConnection ||
       !services_->TakeParkingSlot(syn.tuple.remote.address)) {
     ++services_->counters()->joins_park_overflow;
     return Verdict::kDrop;
