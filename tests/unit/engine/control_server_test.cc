@@ -286,6 +286,14 @@ TEST_F(ControlServerTest, CrowdLosesItsEldest) {
 }
 
 TEST_F(ControlServerTest, WithoutDescriptorsTheyWaitAndNothingSpins) {
+  // UBSan looks at an object of a type that it does not know yet through a pipe; there are no
+  // descriptors for that later.
+  ProgramEnd before = Connect();
+  before.Send(Bare(control::Verb::kStatus));
+  Settle();
+  EXPECT_EQ(ErrorOf(&before), 0);
+  verbs_.clear();
+
   ProgramEnd peer = Connect();
   peer.Send(Bare(control::Verb::kStatus));
   rlimit files{};
