@@ -125,8 +125,10 @@ void Relay::Open() {
 }
 
 void Relay::Drain() {
-  pending_length_ -= static_cast<uint32_t>(Discard(socket_.get(), pending_length_));
-  if (pending_length_ > 0) return;
+  // Each kernel buffer (36 KiB here) that is freed with POLLOUT back already is another edge: one
+  // must be freed, not two. What is left of the pad goes with the first bytes behind it.
+  const size_t enough = size_t{pending_length_} * 18 / 25;
+  pad_left_ = pending_length_ - static_cast<uint32_t>(Discard(socket_.get(), enough));
   stage_ = Stage::kOpen;
   held_back_ = true;
   table_->MarkDirty(this);
@@ -227,8 +229,13 @@ void Relay::PumpFromProgram() {
 bool Relay::ReadProgram() {
   if (connection_ == nullptr || stage_ != Stage::kOpen) return false;
   const size_t skip = held_back_ ? 1 : 0;
-  const size_t queued = QueuedBytes(socket_.get());
-  if (queued <= skip) {
+  size_t queued = QueuedBytes(socket_.get());
+  if (pad_left_ > 0 && queued > pad_left_ + skip) {
+    const size_t gone = Discard(socket_.get(), pad_left_);
+    pad_left_ -= static_cast<uint32_t>(gone);
+    queued -= gone;
+  }
+  if (queued <= pad_left_ + skip) {
     if (program_ended_) ProgramEnded();
     return false;
   }
@@ -281,7 +288,7 @@ void Relay::ProgramEnded() {
     } else {
       // EPOLLHUP also means that both directions are shut down and the program still has its end:
       // no byte unread, so that it sees no reset.
-      if (held_back_) Discard(socket_.get(), 1);
+      if (held_back_) Discard(socket_.get(), pad_left_ + 1);
       connection_->Orphan(now());
     }
     CloseSocket();
@@ -362,7 +369,7 @@ void Relay::EndSocket() {
       break;
     case Stage::kOpen:
       if (end_ == EndReason::kClean) {
-        if (held_back_) Discard(socket_.get(), 1);
+        if (held_back_) Discard(socket_.get(), pad_left_ + 1);
       } else if (!taken_ && !program_gone_) {
         return;  // with the accept byte there is something to leave unread
       }

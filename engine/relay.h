@@ -139,6 +139,7 @@ class Relay final : public ConnectionObserver, public EventHandler {
   bool discarded_ = false;
   EndReason end_ = EndReason::kNone;  // after OnClosed
   uint32_t pending_length_ = 0;       // of the PendingRequest; what is left of it while draining
+  uint32_t pad_left_ = 0;             // before the held-back byte, still in the socket
   uint16_t bound_port_ = 0;
   ClientRandomFinder from_program_;
   ClientRandomFinder from_network_;
