@@ -41,8 +41,8 @@ TEST_F(RelayTest, ConnectIsDecidedByTheHandshake) {
 TEST_F(RelayTest, PadTakesTheRoomUntilConnected) {
   Initiator one(&rig_);
   // A program's buffer as the shim fills it: more than a quarter.
-  one.pad = 5000;
-  const int size = 4096;  // which the kernel doubles
+  one.pad = 95'001;
+  const int size = 190'000;  // which the kernel doubles
   setsockopt(one.program.fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
   one.SendPending();
   EXPECT_FALSE(one.program.Writable());
