@@ -33,6 +33,12 @@ namespace mptcptls {
   X(resets_received, "RST segments accepted")                                            \
   X(icmp_errors, "ICMP errors that matched a subflow")                                   \
   X(icmp_ignored, "ICMP errors that matched nothing in flight")                          \
+  X(rto_reverted, "back-off steps taken back because of ICMP (RFC 6069)")                \
+  X(mtu_reduced, "path MTUs lowered by ICMP")                                            \
+  X(mtu_black_holes, "path MTUs lowered because full-sized packets had no answer")       \
+  X(mtu_probes, "path MTU probes sent (RFC 4821)")                                       \
+  X(mtu_probes_delivered, "path MTU probes acknowledged")                                \
+  X(mtu_probes_lost, "path MTU probes lost")                                             \
   X(capable_tls_auth, "connections in TLS-auth mode")                                    \
   X(capable_keys, "connections in RFC 8684 mode")                                        \
   X(capable_tcp, "connections in plain TCP")                                             \

@@ -14,6 +14,30 @@ constexpr Duration kLinger = std::chrono::seconds(60);  // for the peer's FIN, o
 // Ours; about what Linux grants an orphan (net.ipv4.tcp_orphan_retries).
 constexpr Duration kOrphanPatience = std::chrono::seconds(120);
 
+// The end of a connection whose last subflow ended so.
+EndReason EndOf(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kRefused:
+      return EndReason::kRefused;
+    case CloseReason::kTimedOut:
+      return EndReason::kTimedOut;
+    case CloseReason::kUnreachable:
+      return EndReason::kUnreachable;
+    case CloseReason::kNetUnreachable:
+      return EndReason::kNetUnreachable;
+    case CloseReason::kNoProtocol:
+      return EndReason::kNoProtocol;
+    case CloseReason::kProhibited:
+      return EndReason::kProhibited;
+    case CloseReason::kNone:
+    case CloseReason::kClosed:
+    case CloseReason::kReset:
+    case CloseReason::kAborted:
+      break;
+  }
+  return EndReason::kReset;
+}
+
 }  // namespace
 
 ConnectionImpl::ConnectionImpl(HostServices* services, uint64_t id, bool initiator)
@@ -310,18 +334,7 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
   services_->MayBeFinished(this);
   if (closed_ || aborting_) return;
   if (!connected_) {
-    switch (reason) {
-      case CloseReason::kRefused:
-        return Finish(now, EndReason::kRefused);
-      case CloseReason::kTimedOut:
-        return Finish(now, EndReason::kTimedOut);
-      case CloseReason::kUnreachable:
-        return Finish(now, EndReason::kUnreachable);
-      case CloseReason::kAborted:
-        return Finish(now, EndReason::kAborted);
-      default:
-        return Finish(now, EndReason::kReset);
-    }
+    return Finish(now, reason == CloseReason::kAborted ? EndReason::kAborted : EndOf(reason));
   }
   if (path->joined && !was_usable && path->initiator) {
     PathFailed(now, *path,
@@ -340,20 +353,13 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
     DeliverPeerClosed(now);
     return MaybeFinish(now);
   }
-  const bool may_come_back = MayJoin() && reason != CloseReason::kTimedOut &&
-                             (reason != CloseReason::kReset || reset != nullptr);
+  const bool may_come_back =
+      MayJoin() && !subflow.timed_out() && (reason != CloseReason::kReset || reset != nullptr);
   if (may_come_back) {
     no_path_since_ = now;
     return ManagePaths(now);
   }
-  switch (reason) {
-    case CloseReason::kTimedOut:
-      return Finish(now, EndReason::kTimedOut);
-    case CloseReason::kUnreachable:
-      return Finish(now, EndReason::kUnreachable);
-    default:
-      return Finish(now, EndReason::kReset);
-  }
+  Finish(now, EndOf(reason));
 }
 
 void ConnectionImpl::Sweep() {

@@ -27,6 +27,7 @@
 #include "stack/buffer.h"
 #include "stack/counters.h"
 #include "stack/environment.h"
+#include "stack/tcp/path_mtu.h"
 #include "stack/timer.h"
 #include "stack/types.h"
 #include "stack/wire/icmp.h"
@@ -77,12 +78,17 @@ enum class Verdict : uint8_t {
 
 enum class CloseReason : uint8_t {
   kNone,
-  kClosed,       // both FINs acknowledged (TIME_WAIT over, or LAST_ACK done)
-  kReset,        // the peer's RST
-  kRefused,      // RST in SYN_SENT
-  kTimedOut,     // SYN or data retransmitted too often, or user timeout
-  kUnreachable,  // hard ICMP error in SYN_SENT, no route
-  kAborted,      // Abort() of this side
+  kClosed,    // both FINs acknowledged (TIME_WAIT over, or LAST_ACK done)
+  kReset,     // the peer's RST
+  kRefused,   // RST in SYN_SENT
+  kTimedOut,  // SYN or data retransmitted too often, or user timeout
+  // ICMP said so and it was fatal in SYN_SENT, or it was the last that was heard before a time-out
+  // (RFC 5461 2).
+  kUnreachable,
+  kNetUnreachable,
+  kNoProtocol,
+  kProhibited,
+  kAborted,  // Abort() of this side
 };
 
 class Subflow;
@@ -120,6 +126,8 @@ class SubflowOwner {
   virtual uint64_t ReceiveRoom(const Subflow& /*subflow*/) const { return UINT64_MAX; }
 };
 
+class PathMtuCache;
+
 struct SubflowConfig {
   FourTuple tuple;
   uint32_t mtu = 1500;
@@ -134,7 +142,9 @@ struct SubflowConfig {
   size_t max_segment_bytes = 65000;  // payload per SendData(), before headers
   bool segmentation = true;          // false: never more than one MSS a packet
   Duration time_wait = std::chrono::seconds(60);
-  EarlyBudget* early = nullptr;  // for what comes out of order; null: unlimited
+  EarlyBudget* early = nullptr;       // for what comes out of order; null: unlimited
+  std::optional<KnownMtu> known_mtu;  // what an earlier connection learned of the path
+  PathMtuCache* path_mtus = nullptr;  // where to tell what is learned; null: nowhere
 };
 
 struct SubflowInfo {
@@ -201,6 +211,7 @@ class Subflow {
   bool fin_sent() const;
   bool everything_acked() const;     // nothing of ours is unacknowledged
   int consecutive_timeouts() const;  // > 0: the path is not answering
+  bool timed_out() const;            // why it closed, whatever reason ICMP gave for it
   Time last_received() const;
   Duration srtt() const;
   SubflowInfo Info() const;

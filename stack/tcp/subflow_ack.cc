@@ -81,7 +81,9 @@ void Subflow::Impl::WindowOpened(Time now) {
 }
 
 // RFC 8985 6.2 steps 1 to 3
-void Subflow::Impl::Delivered(Time now, const SentRange& range) {
+void Subflow::Impl::Delivered(Time now, SentRange* delivered) {
+  PacketDelivered(now, delivered);
+  const SentRange& range = *delivered;
   const Duration rtt = now - range.sent_at;
   // An acknowledgement of the first transmission, not of the second: no sample.
   if (range.transmissions > 1 && rtt < rtt_.min()) return;
@@ -112,7 +114,7 @@ uint32_t Subflow::Impl::TakeSacks(Time now, const Segment& segment) {
     for (; index < stop; ++index) {
       SentRange& range = sent_.ranges()[index];
       if (range.fate == Fate::kSacked) continue;
-      Delivered(now, range);
+      Delivered(now, &range);
       fresh += range.length();
       if (range.transmissions == 1 && range.length() > 0) rtt_.Sample(now - range.sent_at);
       sent_.SetFate(&range, Fate::kSacked);
@@ -127,9 +129,9 @@ uint32_t Subflow::Impl::TakeCumulative(Time now, Seq ack, uint32_t* payload_byte
   const size_t stop = sent_.SplitAt(ack);
   std::optional<Duration> sample;
   for (size_t i = 0; i < stop; ++i) {
-    const SentRange& range = sent_.ranges().front();
+    SentRange& range = sent_.ranges().front();
     if (range.fate != Fate::kSacked) {
-      Delivered(now, range);
+      Delivered(now, &range);
       fresh += range.length();
       // Karn (RFC 6298 3): only what was sent once. The last one is the freshest.
       if (range.transmissions == 1) sample = now - range.sent_at;
@@ -161,6 +163,10 @@ void Subflow::Impl::MarkOverdue(Time now) {
     const Time deadline = range.sent_at + rack_rtt_ + patience;
     if (deadline <= now) {
       sent_.SetFate(&range, Fate::kLost);
+      if (range.mtu_probe) {
+        LoseProbe(now, &range);
+        continue;
+      }
       newly_lost_ = true;
       // RFC 5681 4.3: a lost retransmission is congestion anew.
       if (range.transmissions > 1 && range.sent_at > reduced_at_) lost_again_ = true;
@@ -305,6 +311,7 @@ void Subflow::Impl::OnRetransmitTimer(Time now) {
   }
   probe_.Cancel();
   reorder_.Cancel();
+  SuspectBlackHole();
   // RFC 2018 8: a peer may have thrown away what it SACKed; the first range being SACKed proves it.
   const bool reneged = sent_.ranges().front().fate == Fate::kSacked;
   // RFC 5681 3.1: ssthresh is not lowered again for the same data.

@@ -15,6 +15,7 @@
 
 #include "stack/tcp/cubic.h"
 #include "stack/tcp/out_of_order.h"
+#include "stack/tcp/path_mtu.h"
 #include "stack/tcp/rtt.h"
 #include "stack/tcp/sent_queue.h"
 #include "stack/tcp/subflow.h"
@@ -32,12 +33,25 @@ class Subflow::Impl {
   void Close(Time now);
   void Abort(Time now);
   void Discard();
-  void OnIcmpError(Time now, const IcmpError& error);
   void TakeSynOptions(const Segment& segment);
   void Establish(Time now, const Segment& segment);
   void EnterTimeWait(Time now);
   void Finish(Time now, CloseReason reason, const TcpRst* reset);
-  void SetMtu(uint32_t mtu);
+  void LimitMtu();
+  void SetMtu();
+
+  // ---- subflow_icmp.cc
+  void OnIcmpError(Time now, const IcmpError& error);
+  void OnTooBig(Time now, const IcmpError& error);
+  void RevertBackoff(Time now);
+  void LearnMtu(Time now);
+  void SuspectBlackHole();
+  void PacketDelivered(Time now, SentRange* range);
+  void LoseProbe(Time now, SentRange* range);
+  size_t ProbePayload(Time now);
+  uint32_t PacketSize(const SentRange& range) const;
+  SentRange* Find(Seq seq);
+  void SendMtuProbe(Time now, const SentRange& range);
 
   // ---- subflow_input.cc
   void Input(Time now, const Segment& segment);
@@ -63,7 +77,7 @@ class Subflow::Impl {
   void ProcessAck(Time now, const Segment& segment);
   uint32_t TakeSacks(Time now, const Segment& segment);
   uint32_t TakeCumulative(Time now, Seq ack, uint32_t* payload_bytes);
-  void Delivered(Time now, const SentRange& range);
+  void Delivered(Time now, SentRange* range);
   void UpdateWindow(const Segment& segment);
   void DetectWithoutSack(const Segment& segment, uint32_t acked);
   void MarkOverdue(Time now);
@@ -123,8 +137,14 @@ class Subflow::Impl {
   bool timestamps_ = true, sack_ = true, scaling_ = true;
   uint8_t snd_scale_ = 0;
   uint32_t peer_mss_ = 536;  // RFC 9293 3.7.1; 1220 over IPv6
-  uint32_t mtu_ = 0;         // what a packet to the peer may have
-  uint32_t mss_ = 536;       // payload bytes a packet surely takes, whatever options it has
+  PathMtu path_mtu_;
+  uint32_t mtu_ = 0;            // what a packet to the peer may have
+  uint32_t data_headers_ = 0;   // of the last packet with payload, IP's included
+  size_t probe_payload_ = 0;    // the next data begins with a path MTU probe of this size; 0: none
+  bool sending_probe_ = false;  // the segment under way is a path MTU probe
+  bool timed_out_ = false;
+  std::optional<CloseReason> icmp_error_;  // heard since something last arrived at the peer
+  uint32_t mss_ = 536;  // payload bytes a packet surely takes, whatever options it has
 
   // Send sequence space
   Seq iss_, snd_una_, snd_nxt_, snd_wl1_, snd_wl2_;

@@ -92,6 +92,7 @@ void Subflow::Impl::InputSynchronized(Time now, const Segment& segment) {
   if (state_ == TcpState::kClosed) return;
   InputFin(now, segment);
   if (state_ == TcpState::kClosed) return;
+  probe_payload_ = ProbePayload(now);
   owner_->OnInputDone(*self_, now);
   FlushAck(now);
 }

@@ -1,5 +1,7 @@
 // Everything that leaves: one function builds all segments. A segment may be a whole 64 KiB; the
 // device cuts it (ARCHITECTURE.md 9).
+#include <utility>
+
 #include "stack/tcp/subflow_impl.h"
 
 namespace mptcptls {
@@ -12,7 +14,7 @@ constexpr size_t kSackReserve = 12;       // one block, padded
 }  // namespace
 
 size_t Subflow::Impl::MaxSegment() const {
-  if (!config_.segmentation) return mss_;
+  if (!config_.segmentation) return std::max<size_t>(mss_, probe_payload_);
   return std::min(config_.max_segment_bytes, kLargestPacket - kMaxHeaders);
 }
 
@@ -40,22 +42,35 @@ Mapping Subflow::Impl::SendData(Time now, const Payload& payload, Mapping mappin
   if (sent_.empty() && rtt_.valid() && now - last_sent_ > rtt_.Rto()) cubic_.OnIdle();
   mapping.ssn = snd_nxt_ - iss_;
   if (snd_wnd_ == 0) ++counters_->zero_window_probes;
-  SentRange range;
-  range.begin = snd_nxt_;
-  range.payload = payload;
-  range.push = push;
-  range.mapping = mapping;
-  range.sent_at = now;
-  snd_nxt_ = range.end();
+  const bool first = !retransmit_.armed();
+  for (size_t at = 0; at < payload.size();) {
+    const size_t left = payload.size() - at;
+    SentRange range;
+    range.mtu_probe = probe_payload_ > 0 && probe_payload_ <= left;
+    const size_t size = range.mtu_probe        ? std::exchange(probe_payload_, 0)
+                        : config_.segmentation ? left
+                                               : std::min<size_t>(left, mss_);
+    range.begin = snd_nxt_;
+    range.payload = payload.Slice(at, size);
+    at += size;
+    range.push = push && at == payload.size();
+    range.mapping = mapping;
+    range.sent_at = now;
+    range.packet = PacketSize(range);
+    snd_nxt_ = range.end();
+    sent_.Push(range);
+    if (in_recovery_) prr_out_ += range.length();
+    if (range.mtu_probe) {
+      SendMtuProbe(now, range);
+    } else {
+      TransmitRange(now, range);
+    }
+  }
   info_.bytes_sent += payload.size();
-  sent_.Push(range);
-  if (in_recovery_) prr_out_ += range.length();
   // RFC 9438 5.8: a window that is not used up must not grow.
   const uint32_t pipe = sent_.in_flight();
   const uint32_t used = cubic_.in_slow_start() ? 2 * pipe : pipe + 2 * mss_;
   cwnd_limited_ = used >= cubic_.cwnd();
-  const bool first = !retransmit_.armed();
-  TransmitRange(now, range);
   if (first) ArmRetransmit(now);
   ArmProbe(now);
   return mapping;
@@ -141,6 +156,8 @@ void Subflow::Impl::Retransmit(Time now, size_t index) {
   sent_.SetFate(&range, SentRange::Fate::kInFlight);
   ++range.transmissions;
   range.sent_at = now;
+  if (range.mtu_probe) LoseProbe(now, &range);
+  range.packet = PacketSize(range);
   if (in_recovery_) prr_out_ += range.length();
   ++counters_->segments_retransmitted;
   counters_->bytes_retransmitted += range.payload.size();
@@ -196,7 +213,8 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
     packet.payload[static_cast<size_t>(i)] = payload.piece(i);
   }
   packet.payload_pieces = payload.pieces();
-  const size_t unit = mtu_ - packet.headers.size();
+  const size_t unit = (sending_probe_ ? path_mtu_.limit() : mtu_) - packet.headers.size();
+  if (!payload.empty()) data_headers_ = static_cast<uint32_t>(packet.headers.size());
   const size_t pieces = payload.size() > unit ? (payload.size() + unit - 1) / unit : 1;
   if (pieces > 1) packet.gso_size = static_cast<uint16_t>(unit);
   ip_id_ = static_cast<uint16_t>(ip_id_ + pieces);

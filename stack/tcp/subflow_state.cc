@@ -18,6 +18,7 @@ Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* ow
       owner_(owner),
       environment_(environment),
       counters_(counters),
+      path_mtu_(config.tuple.local.address.family, config.mtu),
       iss_(config.iss),
       snd_una_(config.iss),
       snd_nxt_(config.iss),
@@ -29,12 +30,20 @@ Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* ow
       time_wait_(timers, [this](Time now) { Finish(now, CloseReason::kClosed, nullptr); }) {
   peer_mss_ = config.tuple.local.address.family == Family::kV4 ? 536 : 1220;
   ip_id_ = static_cast<uint16_t>(config.iss.value);
-  SetMtu(config.mtu);
+  LimitMtu();
 }
 
-void Subflow::Impl::SetMtu(uint32_t mtu) {
+// The peer's MSS bounds what is sent, whatever the path takes (RFC 9293 3.7.1).
+void Subflow::Impl::LimitMtu() {
   const auto ip = static_cast<uint32_t>(IpHeaderSize(config_.tuple.local.address.family));
-  mtu_ = std::min(mtu, peer_mss_ + ip + 20);
+  path_mtu_.SetLimit(std::min(config_.mtu, peer_mss_ + ip + 20));
+  SetMtu();
+}
+
+void Subflow::Impl::SetMtu() {
+  const auto ip = static_cast<uint32_t>(IpHeaderSize(config_.tuple.local.address.family));
+  mtu_ = path_mtu_.mtu();
+  data_headers_ = std::max(data_headers_, ip + 20);
   // Room for all the options there can be: a packet that may not be cut must always fit.
   const uint32_t headers = ip + 20 + static_cast<uint32_t>(kMaxTcpOptions);
   mss_ = mtu_ > headers + 64 ? mtu_ - headers : 64;
@@ -69,7 +78,9 @@ void Subflow::Impl::TakeSynOptions(const Segment& segment) {
   snd_wnd_ = max_snd_wnd_ = segment.window;  // never scaled in a SYN
   snd_wl1_ = segment.seq;
   snd_wl2_ = segment.has_ack ? segment.ack : iss_;
-  SetMtu(config_.mtu);
+  LimitMtu();
+  if (config_.known_mtu) path_mtu_.Begin(*config_.known_mtu);
+  SetMtu();
 }
 
 void Subflow::Impl::Accept(Time now, const Segment& syn) {
@@ -88,6 +99,7 @@ void Subflow::Impl::Establish(Time now, const Segment& segment) {
   if (syn_transmissions_ == 1) rtt_.Sample(now - syn_sent_at_);
   retransmit_.Cancel();
   backoff_ = consecutive_timeouts_ = unanswered_timeouts_ = 0;
+  icmp_error_.reset();
   state_ = TcpState::kEstablished;
   was_established_ = true;
   // RFC 5681 3.1: after a lost SYN the first window is one segment; a small concession is kept.
@@ -147,35 +159,15 @@ void Subflow::Impl::EnterTimeWait(Time now) {
 
 void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
   if (state_ == TcpState::kClosed) return;
+  // RFC 5461 2, as Linux: what ICMP told last explains the silence.
+  timed_out_ = reason == CloseReason::kTimedOut;
+  if (timed_out_ && icmp_error_) reason = *icmp_error_;
   // What is unacknowledged stays readable in OnClosed(): the owner sends it again elsewhere.
   state_ = TcpState::kClosed;
   for (Timer* t : {&retransmit_, &probe_, &reorder_, &delayed_ack_, &time_wait_}) t->Cancel();
   early_.clear();
   owner_->OnClosed(*self_, now, reason, reset);
   sent_.clear();
-}
-
-// RFC 5927 4: only what quotes something in flight counts. Soft errors end nothing (RFC 5461 2).
-void Subflow::Impl::OnIcmpError(Time now, const IcmpError& error) {
-  if (state_ == TcpState::kClosed || error.seq < snd_una_ || error.seq >= snd_nxt_) {
-    ++counters_->icmp_ignored;
-    return;
-  }
-  ++counters_->icmp_errors;
-  if (error.kind == IcmpError::Kind::kHard && state_ == TcpState::kSynSent) {
-    return Finish(now, CloseReason::kUnreachable, nullptr);
-  }
-  if (error.kind != IcmpError::Kind::kPacketTooBig) return;
-  // RFC 1191 5, RFC 8201 4: never below what every path takes, and never larger than before.
-  const uint32_t floor = error.tuple.local.address.family == Family::kV4 ? 576 : 1280;
-  const uint32_t mtu = std::max(error.mtu == 0 ? floor : error.mtu, floor);
-  if (mtu >= mtu_ || !synchronized()) return;
-  config_.mtu = mtu;
-  SetMtu(mtu);
-  for (SentRange& range : sent_.ranges()) {
-    if (range.fate == SentRange::Fate::kInFlight) sent_.SetFate(&range, SentRange::Fate::kLost);
-  }
-  RetransmitLost(now);
 }
 
 // ---- The public face
@@ -216,6 +208,7 @@ const FourTuple& Subflow::tuple() const { return impl_->config_.tuple; }
 bool Subflow::fin_sent() const { return impl_->fin_sent_; }
 bool Subflow::everything_acked() const { return impl_->snd_una_ == impl_->snd_nxt_; }
 int Subflow::consecutive_timeouts() const { return impl_->consecutive_timeouts_; }
+bool Subflow::timed_out() const { return impl_->timed_out_; }
 Time Subflow::last_received() const { return impl_->last_received_; }
 Duration Subflow::srtt() const { return impl_->rtt_.srtt(); }
 bool Subflow::is_initiator() const { return impl_->initiator_; }
