@@ -21,6 +21,8 @@ namespace mptcptls {
   X(drop_paws, "segments refused by timestamps (RFC 7323 5)")                            \
   X(drop_memory, "payload dropped because a bounded queue was full")                     \
   X(options_malformed, "options of kind 30 ignored as malformed")                        \
+  X(delayed_acks, "acknowledgements sent when their delay ran out")                      \
+  X(receive_buffer_grown, "receive buffers made larger for a fast reader")               \
   X(challenge_acks, "challenge ACKs sent (RFC 5961)")                                    \
   X(challenge_acks_limited, "challenge ACKs withheld by the rate limit")                 \
   X(segments_retransmitted, "segments sent again")                                       \
@@ -28,6 +30,10 @@ namespace mptcptls {
   X(rto_fired, "retransmission timeouts")                                                \
   X(fast_recoveries, "recoveries entered by SACK or duplicate ACKs")                     \
   X(tlp_sent, "tail loss probes")                                                        \
+  X(dsack_received, "reports of what arrived twice (RFC 2883)")                          \
+  X(spurious_recoveries, "recoveries undone: what seemed lost was late")                 \
+  X(spurious_timeouts, "timeouts undone (RFC 5682, RFC 4015)")                           \
+  X(congestion_echoes, "windows reduced because the network marked (RFC 3168)")          \
   X(zero_window_probes, "window probes sent")                                            \
   X(resets_sent, "RST segments sent")                                                    \
   X(resets_received, "RST segments accepted")                                            \

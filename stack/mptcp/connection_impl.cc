@@ -45,8 +45,10 @@ ConnectionImpl::ConnectionImpl(HostServices* services, uint64_t id, bool initiat
       id_(id),
       initiator_(initiator),
       send_(services->blocks(), services->config().send_buffer),
+      send_tuning_(services->config().send_buffer),
       reassembly_(services->early()),
       unread_(services->blocks()),
+      receive_tuning_(services->config().receive_buffer),
       path_timer_(services->timers(), [this](Time now) { OnPathTimer(now); }),
       data_timer_(services->timers(), [this](Time now) { OnDataTimer(now); }),
       fin_timer_(services->timers(), [this](Time now) { OnFinTimer(now); }),
@@ -126,6 +128,7 @@ void ConnectionImpl::Accept(Time now, const Segment& syn, const LocalAddress& lo
 size_t ConnectionImpl::WriteRegions(std::array<std::span<uint8_t>, 2>* regions) {
   *regions = {};
   if (closed_ || shutdown_) return 0;
+  TuneSendBuffer();
   const size_t room = send_.Regions(regions);
   if (room > 0) return room;
   write_blocked_ = true;
@@ -156,6 +159,7 @@ void ConnectionImpl::Commit(Time now, size_t bytes, bool more_coming) {
 
 size_t ConnectionImpl::Write(Time now, ByteSpan bytes) {
   if (closed_ || shutdown_) return 0;
+  TuneSendBuffer();
   const size_t taken = send_.Append(bytes);
   if (taken < bytes.size()) write_blocked_ = true;
   if (taken == 0 && !bytes.empty() && una_ == send_.tail() && !std::exchange(starving_, true))
@@ -207,6 +211,7 @@ void ConnectionImpl::AbortSubflows(Time now) {
 void ConnectionImpl::Consume(Time now, size_t bytes) {
   if (closed_) return;
   unread_.Consume(bytes);
+  NoteRead(now, bytes);
   for (size_t i = 0; i < paths_.size(); ++i) {
     if (!paths_[i]->dead) paths_[i]->subflow->WindowMayHaveOpened(now);
   }

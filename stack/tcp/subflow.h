@@ -27,6 +27,7 @@
 #include "stack/buffer.h"
 #include "stack/counters.h"
 #include "stack/environment.h"
+#include "stack/tcp/congestion.h"
 #include "stack/tcp/path_mtu.h"
 #include "stack/timer.h"
 #include "stack/types.h"
@@ -124,9 +125,20 @@ class SubflowOwner {
   virtual uint64_t ReceiveWindow(const Subflow& subflow) const = 0;
   // Bytes that can be kept now: promises made before memory was short may have to wait.
   virtual uint64_t ReceiveRoom(const Subflow& /*subflow*/) const { return UINT64_MAX; }
+  // MPTCP: what of earlier windows is not used up, relative to the Data ACK, and what the segment
+  // that is about to leave says of it.
+  virtual uint64_t ReceivePromise(const Subflow& /*subflow*/) const { return 0; }
+  virtual void WindowTold(Subflow& /*subflow*/, uint64_t /*bytes*/) {}
 };
 
 class PathMtuCache;
+
+// RFC 3168; net.ipv4.tcp_ecn 0, 2 and 1.
+enum class EcnMode : uint8_t {
+  kOff,
+  kAnswer,  // where the peer asks
+  kAsk,     // and ask ourselves
+};
 
 struct SubflowConfig {
   FourTuple tuple;
@@ -141,6 +153,9 @@ struct SubflowConfig {
       false;  // MPTCP: the window's right edge may be passed by repeated data (RFC 8684 3.3.5)
   size_t max_segment_bytes = 65000;  // payload per SendData(), before headers
   bool segmentation = true;          // false: never more than one MSS a packet
+  CongestionAlgorithm congestion = CongestionAlgorithm::kCubic;
+  bool pacing = true;
+  EcnMode ecn = EcnMode::kAnswer;
   Duration time_wait = std::chrono::seconds(60);
   EarlyBudget* early = nullptr;       // for what comes out of order; null: unlimited
   std::optional<KnownMtu> known_mtu;  // what an earlier connection learned of the path
@@ -182,10 +197,10 @@ class Subflow {
   void OnIcmpError(Time now, const IcmpError& error);
 
   // ---- Sending
-  // Payload bytes that congestion window and the peer's window (`respect_window`) allow now,
-  // rounded so that a sender does not dribble (RFC 9293 3.8.6.2.1); 0 unless in a state that may
-  // send data.
-  size_t SendRoom(bool respect_window = true) const;
+  // Payload bytes that congestion window, pacing and the peer's window (`respect_window`) allow
+  // now, rounded so that a sender does not dribble (RFC 9293 3.8.6.2.1); 0 unless in a state that
+  // may send data. Where pacing is the reason, OnInputDone() comes when its time is over.
+  size_t SendRoom(Time now, bool respect_window = true) const;
   // Sends one range as one segment (<= MaxSegment()) with `mapping`; the caller made sure of
   // SendRoom() or knowingly probes (zero-window probe, reinjection). mapping.ssn is filled in here;
   // returns the mapping as sent.
@@ -214,6 +229,8 @@ class Subflow {
   bool timed_out() const;            // why it closed, whatever reason ICMP gave for it
   Time last_received() const;
   Duration srtt() const;
+  Duration receive_rtt() const;  // of a receiver, too; zero: not known
+  uint32_t cwnd() const;
   SubflowInfo Info() const;
   // Unacknowledged payload ranges in sequence order, as they were mapped: what must be reinjected
   // when this path dies.

@@ -73,7 +73,9 @@ void Subflow::Impl::OnTooBig(Time now, const IcmpError& error) {
     ++counters_->icmp_ignored;
     return;
   }
-  const bool smaller = path_mtu_.OnTooBig(error.mtu, range->packet, now);
+  // It may have gone out again since, and smaller: the quoted one is what the router saw.
+  const uint32_t packet = std::min(error.packet, path_mtu_.limit());
+  const bool smaller = path_mtu_.OnTooBig(error.mtu, packet, now);
   if (range->mtu_probe && range->fate == Fate::kInFlight) {
     LoseProbe(now, range);
     sent_.SetFate(range, Fate::kLost);
@@ -107,15 +109,14 @@ void Subflow::Impl::SuspectBlackHole() {
   SetMtu();
 }
 
-void Subflow::Impl::PacketDelivered(Time now, SentRange* range) {
+void Subflow::Impl::PacketDelivered(Time now, const SentRange& range) {
   icmp_error_.reset();  // as Linux: it has passed
-  if (range->mtu_probe) {
-    range->mtu_probe = false;
+  if (range.mtu_probe) {
     ++counters_->mtu_probes_delivered;
-    path_mtu_.OnProbeDelivered(range->packet, now);
+    path_mtu_.OnProbeDelivered(range.packet, now);
     return LearnMtu(now);
   }
-  if (path_mtu_.OnDelivered(range->packet, now)) LearnMtu(now);
+  if (path_mtu_.OnDelivered(range.packet, now)) LearnMtu(now);
 }
 
 // RFC 4821 7.6.2: the loss of a probe is no sign of congestion.
@@ -127,24 +128,28 @@ void Subflow::Impl::LoseProbe(Time now, SentRange* range) {
 }
 
 // Payload bytes of a probe that should be sent out of new data; 0: none. What is on the packet
-// beside them is taken to be as on the last one. Where nothing may be cut by accident, room for all
-// options is left, as it is on every packet (mss_).
+// beside them is taken to be as on the last one.
 size_t Subflow::Impl::ProbePayload(Time now) {
   // Without SACK its loss could not be told from congestion (RFC 4821 7.5.2).
-  if (path_mtu_.mtu() >= path_mtu_.limit() || !sack_ || in_recovery_ || in_loss_ ||
-      sent_.lost() > 0 || cubic_.cwnd() < kProbeWindow * mss_) {
+  if (path_mtu_.mtu() >= path_mtu_.limit() || !sack_ || reducing() || in_loss_ ||
+      sent_.lost() > 0 || congestion_->cwnd() < kProbeWindow * mss_) {
     return 0;
   }
   const uint32_t packet = path_mtu_.NextProbe(now);
-  if (packet == 0) return 0;
-  return config_.segmentation ? packet - data_headers_ : packet - (mtu_ - mss_);
+  return packet == 0 ? 0 : std::min(packet - data_headers_, MostProbePayload());
+}
+
+// Where no packet may have to be cut, room for all options is left on the largest, as it is on all
+// (mss_).
+uint32_t Subflow::Impl::MostProbePayload() const {
+  return path_mtu_.limit() - (config_.segmentation ? data_headers_ : mtu_ - mss_);
 }
 
 // As far as it is known beforehand.
 uint32_t Subflow::Impl::PacketSize(const SentRange& range) const {
   const auto payload = static_cast<uint32_t>(range.payload.size());
   if (!range.mtu_probe) return std::min(payload + data_headers_, mtu_);
-  return payload + (config_.segmentation ? data_headers_ : mtu_ - mss_);
+  return payload == MostProbePayload() ? path_mtu_.limit() : payload + data_headers_;
 }
 
 // New data as one packet that is larger than what surely gets through.
@@ -154,10 +159,9 @@ void Subflow::Impl::SendMtuProbe(Time now, const SentRange& range) {
   sending_probe_ = true;
   TransmitRange(now, range);
   sending_probe_ = false;
-  if (!config_.segmentation) return;
-  // Had it other options than the one before, it was not the probe that was meant.
+  // It may have other options than the one before.
   SentRange* sent = Find(range.begin);
-  if (sent != nullptr) sent->packet = std::min(range.length() + data_headers_, path_mtu_.limit());
+  if (sent != nullptr) sent->packet = std::min(PacketSize(*sent), path_mtu_.limit());
 }
 
 // What holds `seq`; null: nothing that is unacknowledged.

@@ -5,8 +5,6 @@
 namespace mptcptls {
 namespace {
 
-constexpr Duration kDelayedAck = std::chrono::milliseconds(40);  // ours; RFC 9293 allows 500 ms
-
 // Timestamps compare modulo 2^32 (RFC 7323 5.2).
 bool Older(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
 
@@ -86,6 +84,7 @@ void Subflow::Impl::InputSynchronized(Time now, const Segment& segment) {
     ts_recent_ = segment.options.timestamps->value;
   }
   if (!Obey(now, owner_->OnSegment(*self_, now, segment))) return;
+  TakeEcn(segment);
   ProcessAck(now, segment);
   if (state_ == TcpState::kClosed) return;
   InputPayload(now, segment);
@@ -94,6 +93,7 @@ void Subflow::Impl::InputSynchronized(Time now, const Segment& segment) {
   if (state_ == TcpState::kClosed) return;
   probe_payload_ = ProbePayload(now);
   owner_->OnInputDone(*self_, now);
+  EndFrtoHold(now);
   FlushAck(now);
 }
 
@@ -129,9 +129,8 @@ bool Subflow::Impl::Acceptable(const Segment& segment) const {
 
 void Subflow::Impl::AnswerUnacceptable(Time now, const Segment& segment) {
   if (state_ == TcpState::kTimeWait && segment.fin) time_wait_.Set(now + config_.time_wait);
-  if (state_ == TcpState::kSynReceived) {
-    return SendSyn(now);
-  }
+  if (state_ == TcpState::kSynReceived) return SendSyn(now);
+  NoteOld(segment);
   // What carries nothing could be the answer to an answer of ours: those are limited.
   if (segment.length() == 0) return ChallengeAck(now);
   SendAck(now);
@@ -170,12 +169,23 @@ bool Subflow::Impl::AckIsPlausible(const Segment& segment) const {
   return segment.ack <= snd_nxt_ && segment.ack >= snd_una_ - max_snd_wnd_;
 }
 
+// What lies below rcv_nxt arrived twice (RFC 2883 4).
+void Subflow::Impl::NoteOld(const Segment& segment) {
+  const uint64_t begin = OffsetOf(segment.seq), end = begin + segment.payload.size();
+  if (begin != end && static_cast<int64_t>(begin - rcv_offset_) < 0) {
+    duplicate_ = {begin, static_cast<int64_t>(end - rcv_offset_) < 0 ? end : rcv_offset_};
+  }
+}
+
 void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   ByteSpan bytes = segment.payload;
   if (bytes.empty() || !may_receive()) return;
+  NoteArrival(now, segment);
   const uint64_t end = OffsetOf(segment.seq) + bytes.size();
   uint64_t begin = OffsetOf(segment.seq);
+  NoteOld(segment);
   if (static_cast<int64_t>(end - rcv_offset_) <= 0) {  // all of it is old
+    acks_.OnDisorder();
     ack_now_ = true;
     return;
   }
@@ -188,8 +198,7 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   }
   if (config_.windows_at_data_level) {
     // A closed one is closed, though: this is a probe, or from a peer that does not care.
-    const bool probe = bytes.size() == 1 && owner_->ReceiveWindow(*self_) < WindowStep();
-    if (probe || room < WindowStep()) {
+    if (Promised() == 0 && owner_->ReceiveWindow(*self_) < WindowStep()) {
       ack_now_ = true;
       return;
     }
@@ -203,8 +212,10 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   }
   if (begin > rcv_offset_) {
     // RFC 5681 4.2: a hole is reported at once.
+    acks_.OnDisorder();
     ack_now_ = true;
     const size_t limit = std::max<size_t>(max_rcv_wnd_, kBlockSize);
+    duplicate_ = early_.Covered(begin, begin + bytes.size());
     if (!early_.Insert(begin, bytes, limit)) ++counters_->drop_memory;
     return;
   }
@@ -260,18 +271,6 @@ void Subflow::Impl::InputFin(Time now, const Segment& segment) {
       break;
   }
   owner_->OnFin(*self_, now);
-}
-
-// RFC 9293 3.8.6.3, RFC 5681 4.2: at least every second full segment at once, the rest soon.
-void Subflow::Impl::FlushAck(Time now) {
-  if (state_ == TcpState::kClosed) return;
-  if (unacked_bytes_ == 0 && !ack_now_) return;
-  if (quick_acks_ > 0 && unacked_bytes_ > 0) {
-    --quick_acks_;
-    ack_now_ = true;
-  }
-  if (ack_now_ || unacked_bytes_ >= 2 * mss_) return SendAck(now);
-  if (!delayed_ack_.armed()) delayed_ack_.Set(now + kDelayedAck);
 }
 
 }  // namespace mptcptls

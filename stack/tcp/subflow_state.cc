@@ -23,10 +23,14 @@ Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* ow
       snd_una_(config.iss),
       snd_nxt_(config.iss),
       early_(config.early),
+      acks_(config.mtu - static_cast<uint32_t>(IpHeaderSize(config.tuple.local.address.family)) -
+            20),
+      congestion_(CongestionControl::Create(config.congestion)),
       retransmit_(timers, [this](Time now) { OnRetransmitTimer(now); }),
       probe_(timers, [this](Time now) { OnProbeTimer(now); }),
       reorder_(timers, [this](Time now) { OnReorderTimer(now); }),
-      delayed_ack_(timers, [this](Time now) { SendAck(now); }),
+      pace_(timers, [this](Time now) { OnPaceTimer(now); }),
+      delayed_ack_(timers, [this](Time now) { OnDelayedAckTimer(now); }),
       time_wait_(timers, [this](Time now) { Finish(now, CloseReason::kClosed, nullptr); }) {
   peer_mss_ = config.tuple.local.address.family == Family::kV4 ? 536 : 1220;
   ip_id_ = static_cast<uint16_t>(config.iss.value);
@@ -47,10 +51,10 @@ void Subflow::Impl::SetMtu() {
   // Room for all the options there can be: a packet that may not be cut must always fit.
   const uint32_t headers = ip + 20 + static_cast<uint32_t>(kMaxTcpOptions);
   mss_ = mtu_ > headers + 64 ? mtu_ - headers : 64;
-  if (cubic_.cwnd() == 0 || !was_established_) {
-    cubic_.Init(mss_);
+  if (congestion_->cwnd() == 0 || !was_established_) {
+    congestion_->Init(mss_);
   } else {
-    cubic_.set_mss(mss_);
+    congestion_->set_mss(mss_);
   }
 }
 
@@ -78,6 +82,7 @@ void Subflow::Impl::TakeSynOptions(const Segment& segment) {
   snd_wnd_ = max_snd_wnd_ = segment.window;  // never scaled in a SYN
   snd_wl1_ = segment.seq;
   snd_wl2_ = segment.has_ack ? segment.ack : iss_;
+  NegotiateEcn(segment);
   LimitMtu();
   if (config_.known_mtu) path_mtu_.Begin(*config_.known_mtu);
   SetMtu();
@@ -94,7 +99,7 @@ void Subflow::Impl::Accept(Time now, const Segment& syn) {
 // The handshake is done: `segment` is the SYN/ACK (active) or the ACK of ours (passive).
 void Subflow::Impl::Establish(Time now, const Segment& segment) {
   snd_una_ = iss_ + 1;
-  fack_ = rack_end_ = recovery_point_ = round_end_ = snd_una_;
+  fack_ = rack_end_ = recovery_point_ = round_end_ = reorder_round_end_ = snd_una_;
   snd_wl2_ = segment.ack;
   if (syn_transmissions_ == 1) rtt_.Sample(now - syn_sent_at_);
   retransmit_.Cancel();
@@ -103,7 +108,9 @@ void Subflow::Impl::Establish(Time now, const Segment& segment) {
   state_ = TcpState::kEstablished;
   was_established_ = true;
   // RFC 5681 3.1: after a lost SYN the first window is one segment; a small concession is kept.
-  if (syn_transmissions_ > 1) cubic_.set_cwnd(2 * mss_);
+  if (syn_transmissions_ > 1) congestion_->set_cwnd(2 * mss_);
+  pacer_.AllowBurst(congestion_->cwnd());
+  pacer_.SetRate(congestion_->cwnd(), true, rtt_.srtt());
   owner_->OnEstablished(*self_, now);
   if (state_ == TcpState::kEstablished && close_when_established_) Close(now);
 }
@@ -144,7 +151,8 @@ void Subflow::Impl::Abort(Time now) {
 
 void Subflow::Impl::Discard() {
   state_ = TcpState::kClosed;
-  for (Timer* t : {&retransmit_, &probe_, &reorder_, &delayed_ack_, &time_wait_}) t->Cancel();
+  for (Timer* t : {&retransmit_, &probe_, &reorder_, &pace_, &delayed_ack_, &time_wait_})
+    t->Cancel();
   sent_.clear();
   early_.clear();
 }
@@ -164,7 +172,8 @@ void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
   if (timed_out_ && icmp_error_) reason = *icmp_error_;
   // What is unacknowledged stays readable in OnClosed(): the owner sends it again elsewhere.
   state_ = TcpState::kClosed;
-  for (Timer* t : {&retransmit_, &probe_, &reorder_, &delayed_ack_, &time_wait_}) t->Cancel();
+  for (Timer* t : {&retransmit_, &probe_, &reorder_, &pace_, &delayed_ack_, &time_wait_})
+    t->Cancel();
   early_.clear();
   owner_->OnClosed(*self_, now, reason, reset);
   sent_.clear();
@@ -181,7 +190,9 @@ void Subflow::Connect(Time now) { impl_->Connect(now); }
 void Subflow::Accept(Time now, const Segment& syn) { impl_->Accept(now, syn); }
 void Subflow::Input(Time now, const Segment& segment) { impl_->Input(now, segment); }
 void Subflow::OnIcmpError(Time now, const IcmpError& error) { impl_->OnIcmpError(now, error); }
-size_t Subflow::SendRoom(bool respect_window) const { return impl_->SendRoom(respect_window); }
+size_t Subflow::SendRoom(Time now, bool respect_window) const {
+  return impl_->SendRoom(now, respect_window);
+}
 Mapping Subflow::SendData(Time now, const Payload& payload, Mapping mapping, bool push) {
   return impl_->SendData(now, payload, mapping, push);
 }
@@ -211,6 +222,11 @@ int Subflow::consecutive_timeouts() const { return impl_->consecutive_timeouts_;
 bool Subflow::timed_out() const { return impl_->timed_out_; }
 Time Subflow::last_received() const { return impl_->last_received_; }
 Duration Subflow::srtt() const { return impl_->rtt_.srtt(); }
+Duration Subflow::receive_rtt() const {
+  const Duration seen = impl_->receive_rtt_.rtt();
+  return seen == Duration::zero() ? impl_->rtt_.srtt() : seen;
+}
+uint32_t Subflow::cwnd() const { return impl_->congestion_->cwnd(); }
 bool Subflow::is_initiator() const { return impl_->initiator_; }
 void Subflow::WindowMayHaveOpened(Time now) { impl_->WindowMayHaveOpened(now); }
 
@@ -221,8 +237,8 @@ SubflowInfo Subflow::Info() const {
   info.rttvar = impl_->rtt_.rttvar();
   info.min_rtt = impl_->rtt_.min();
   info.rto = impl_->rtt_.Rto();
-  info.cwnd = impl_->cubic_.cwnd();
-  info.ssthresh = impl_->cubic_.ssthresh();
+  info.cwnd = impl_->congestion_->cwnd();
+  info.ssthresh = impl_->congestion_->ssthresh();
   info.in_flight = impl_->sent_.in_flight();
   info.mss = impl_->mss_;
   info.peer_window = impl_->snd_wnd_;

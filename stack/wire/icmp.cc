@@ -99,6 +99,7 @@ bool ParseIcmpError(ByteSpan packet, IcmpError* out) {
   // RFC 792: at least 8 bytes of the segment are quoted: ports and sequence number.
   if (!quoted || quoted->fragment || quoted->protocol != kProtocolTcp || quoted->payload.size() < 8)
     return false;
+  out->packet = static_cast<uint32_t>(quoted->total);
   out->tuple.local = {quoted->source, LoadBig<uint16_t>(&quoted->payload[0])};
   out->tuple.remote = {quoted->destination, LoadBig<uint16_t>(&quoted->payload[2])};
   out->seq = {LoadBig<uint32_t>(&quoted->payload[4])};

@@ -27,6 +27,7 @@ struct IcmpError {
   Cause cause = Cause::kHostUnreachable;
   bool no_route = false;  // net or host unreachable: a link on the way is down (RFC 6069 3)
   uint32_t mtu = 0;       // kPacketTooBig; 0: an old router did not say
+  uint32_t packet = 0;    // size of the quoted packet, as its IP header says
   FourTuple tuple;        // of the quoted segment, seen from this host (it sent it)
   Seq seq;
 };

@@ -78,10 +78,12 @@ Packet BuildPortUnreachable(const Packet& packet) {
 Middlebox Router::Box(std::shared_ptr<Router> router) {
   return [r = std::move(router)](Packet packet, std::vector<Packet>* out) {
     const bool large = packet.bytes.size() > r->mtu;
-    if (!large && !r->no_route) return out->push_back(std::move(packet));
+    const bool refused = r->no_port && !TcpView::Of(packet.bytes)->has(kAck);
+    if (!large && !r->no_route && !refused) return out->push_back(std::move(packet));
     ++r->dropped;
     if (r->icmp == Icmp::kFiltered || !r->reply) return;
     ++r->replies;
+    if (refused) return r->reply(BuildPortUnreachable(packet));
     if (!large) return r->reply(BuildHostUnreachable(packet));
     r->reply(BuildTooBig(packet, r->icmp == Icmp::kTells ? r->mtu : 0));
   };

@@ -29,8 +29,9 @@ struct Router {
   };
   uint32_t mtu = 65535;  // of the next link
   Icmp icmp = Icmp::kTells;
-  // True: this packet is refused as unreachable, too (kTells).
+  // Nothing is forwarded, as a link is down (kTells: and the sender hears of it).
   bool no_route = false;
+  bool no_port = false;               // SYNs are answered as by a host that knows no TCP there
   std::function<void(Packet)> reply;  // brings an ICMP error back to the sender
   uint64_t dropped = 0, replies = 0;
 

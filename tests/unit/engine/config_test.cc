@@ -53,6 +53,8 @@ TEST(Config, EmptyFileMeansTheDefaults) {
   EXPECT_THAT(config.listen_allow, IsEmpty());
   EXPECT_THAT(config.bypass, IsEmpty());
   EXPECT_THAT(config.rules, IsEmpty());
+  EXPECT_EQ(config.send_buffer, 4u << 20);
+  EXPECT_EQ(config.receive_buffer, 6u << 20);
   EXPECT_EQ(config.token_server_id_bits, 0u);
   EXPECT_EQ(config.token_server_id, 0);
   EXPECT_FALSE(config.Bypassed(At("192.0.2.1", 443)));
@@ -68,6 +70,8 @@ clear_ports = [1, 65535]
 interfaces = ["br0", "br1"]
 listen_allow = ["192.0.2.1:443", 8443]
 bypass = ["10.0.0.0/8", "fd00::/8"]
+send_buffer = 65536
+receive_buffer = 100000000
 token_server_id_bits = 4
 token_server_id = 15
 [[rule]]
@@ -89,6 +93,8 @@ auth = "keys"
   EXPECT_TRUE(config.Bypassed(At("10.255.255.255", 1)));
   EXPECT_TRUE(config.Bypassed(At("fd12::1", 443)));
   EXPECT_FALSE(config.Bypassed(At("2001:db8::1", 443)));
+  EXPECT_EQ(config.send_buffer, 65536u);
+  EXPECT_EQ(config.receive_buffer, 100'000'000u);
   EXPECT_EQ(config.token_server_id_bits, 4u);
   EXPECT_EQ(config.token_server_id, 15);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), false), AuthPolicy::kTls);
@@ -151,6 +157,8 @@ struct Wrong {
 
 TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
   const Wrong table[] = {
+      {"send_buffer = 65535", "1:15", "a whole number from 65536 to 1073725440"},
+      {"receive_buffer = 1073725441", "1:18", "a whole number from 65536 to 1073725440"},
       {"idle_timeout = 0", "1:16", "a whole number from 1 to 604800"},
       {"idle_timeout = 604801", "1:16", "a whole number from 1 to 604800"},
       {"idle_timeout = \"60\"", "1:16", "a whole number"},
