@@ -113,10 +113,10 @@ bool Subflow::Impl::PassesPaws(const Segment& segment) const {
 
 // RFC 9293 3.10.7.4, first. In MPTCP the window belongs to the data level, and its right edge here
 // may be passed by data repeated from another subflow (RFC 8684 3.3.5): the largest window ever
-// advertised is the bound then.
+// advertised, here or on another subflow, is the bound then.
 bool Subflow::Impl::Acceptable(const Segment& segment) const {
   uint32_t window = rcv_adv_ > rcv_nxt_ ? rcv_adv_ - rcv_nxt_ : 0;
-  if (config_.windows_at_data_level) window = std::max(window, max_rcv_wnd_);
+  if (config_.windows_at_data_level) window = std::max({window, max_rcv_wnd_, Promised()});
   const Seq edge = rcv_nxt_ + window;
   const uint32_t length = segment.length();
   // A closed window: the ACK and RST of what comes exactly next still count.
@@ -202,7 +202,7 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
       ack_now_ = true;
       return;
     }
-    window = std::max<uint64_t>(window, max_rcv_wnd_);
+    window = std::max<uint64_t>({window, max_rcv_wnd_, Promised()});
   }
   if (end > rcv_offset_ + window) {
     const uint64_t excess = end - (rcv_offset_ + window);
