@@ -288,6 +288,17 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
     config.token_server_id = static_cast<uint16_t>(value);
     return true;
   };
+  // A window field that is scaled by RFC 7323's 14 can tell of no more.
+  constexpr int64_t kLeastBuffer = 65536;
+  constexpr int64_t kMostBuffer = int64_t{65535} << 14;
+  const auto buffer = [&](size_t* out) {
+    return [&reader, out](const toml::node& node) {
+      int64_t value = 0;
+      if (!reader.Number(node, kLeastBuffer, kMostBuffer, &value)) return false;
+      *out = static_cast<size_t>(value);
+      return true;
+    };
+  };
   const auto rules = [&](const toml::node& node) {
     return reader.Each(node,
                        [&](const toml::node& item) { return reader.Rule(item, &config.rules); });
@@ -302,19 +313,20 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
        {"bypass", [&](const auto& n) { return reader.Matches(n, &config.bypass); }},
        {"congestion",
         [&](const auto& n) {
-          return reader.Choice<CongestionAlgorithm>(n,
-                                                    {{"cubic", CongestionAlgorithm::kCubic},
-                                                     {"newreno", CongestionAlgorithm::kNewReno}},
-                                                    &config.tcp.congestion);
+          return reader.Choice<CongestionAlgorithm>(
+              n,
+              {{"cubic", CongestionAlgorithm::kCubic}, {"newreno", CongestionAlgorithm::kNewReno}},
+              &config.tcp.congestion);
         }},
        {"pacing", [&](const auto& n) { return reader.Flag(n, &config.tcp.pacing); }},
        {"ecn",
         [&](const auto& n) {
           return reader.Choice<EcnMode>(
-              n,
-              {{"off", EcnMode::kOff}, {"answer", EcnMode::kAnswer}, {"ask", EcnMode::kAsk}},
+              n, {{"off", EcnMode::kOff}, {"answer", EcnMode::kAnswer}, {"ask", EcnMode::kAsk}},
               &config.tcp.ecn);
         }},
+       {"send_buffer", buffer(&config.send_buffer)},
+       {"receive_buffer", buffer(&config.receive_buffer)},
        {"token_server_id_bits", bits},
        {"token_server_id", server_id},
        {"rule", rules}});

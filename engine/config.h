@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "stack/host.h"
 #include "stack/mptcp/connection.h"
 #include "stack/tcp/policy.h"
 #include "stack/types.h"
@@ -35,10 +36,12 @@ struct Config {
   Duration idle_timeout = std::chrono::seconds(60);
   Duration cache_lifetime = std::chrono::minutes(10);
   std::vector<uint16_t> clear_ports = {80, 8080};
-  std::vector<std::string> interfaces;  // bridges to use as uplinks all the same
-  std::vector<Match> listen_allow;      // listeners captured behind an input firewall
-  std::vector<Match> bypass;            // destinations and listeners left to the kernel
-  std::vector<AuthRule> rules;          // the first that matches decides
+  std::vector<std::string> interfaces;            // bridges to use as uplinks all the same
+  std::vector<Match> listen_allow;                // listeners captured behind an input firewall
+  std::vector<Match> bypass;                      // destinations and listeners left to the kernel
+  std::vector<AuthRule> rules;                    // the first that matches decides
+  size_t send_buffer = HostConfig().send_buffer;  // bytes, the most that tuning may use
+  size_t receive_buffer = HostConfig().receive_buffer;
   TcpPolicy tcp;
   size_t token_server_id_bits = 0;
   uint16_t token_server_id = 0;

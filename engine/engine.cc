@@ -20,6 +20,8 @@ constexpr char kTunName[] = "mptcptls%d";
 HostConfig ToHostConfig(const Config& config, bool segmentation) {
   HostConfig host;
   host.cache_lifetime = config.cache_lifetime;
+  host.send_buffer = config.send_buffer;
+  host.receive_buffer = config.receive_buffer;
   host.segmentation = segmentation;
   host.tcp = config.tcp;
   host.token_server_id_bits = config.token_server_id_bits;

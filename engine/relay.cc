@@ -30,6 +30,12 @@ int ErrnoOf(EndReason end) {
       return ETIMEDOUT;
     case EndReason::kUnreachable:
       return EHOSTUNREACH;
+    case EndReason::kNetUnreachable:
+      return ENETUNREACH;
+    case EndReason::kNoProtocol:
+      return ENOPROTOOPT;
+    case EndReason::kProhibited:
+      return EACCES;
     case EndReason::kNone:
     case EndReason::kClean:
       return 0;

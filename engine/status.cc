@@ -53,6 +53,12 @@ const char* EndName(EndReason end) {
       return "timed out";
     case EndReason::kUnreachable:
       return "unreachable";
+    case EndReason::kNetUnreachable:
+      return "network unreachable";
+    case EndReason::kNoProtocol:
+      return "no such protocol";
+    case EndReason::kProhibited:
+      return "prohibited";
     case EndReason::kAborted:
       return "aborted";
   }

@@ -119,7 +119,11 @@ class SendBuffer {
 
   uint64_t head() const { return head_; }
   uint64_t tail() const { return tail_; }
-  size_t space() const { return limit_ - static_cast<size_t>(tail_ - head_); }
+  // What is in it may be more than a limit that was lowered.
+  size_t space() const {
+    const auto used = static_cast<size_t>(tail_ - head_);
+    return limit_ > used ? limit_ - used : 0;
+  }
   void set_limit(size_t limit) { limit_ = limit; }
 
   // Room to write into: at most two spans; the caller fills them in order (recv into them) and

@@ -21,6 +21,8 @@ namespace mptcptls {
   X(drop_paws, "segments refused by timestamps (RFC 7323 5)")                            \
   X(drop_memory, "payload dropped because a bounded queue was full")                     \
   X(options_malformed, "options of kind 30 ignored as malformed")                        \
+  X(delayed_acks, "acknowledgements sent when their delay ran out")                      \
+  X(receive_buffer_grown, "receive buffers made larger for a fast reader")               \
   X(challenge_acks, "challenge ACKs sent (RFC 5961)")                                    \
   X(challenge_acks_limited, "challenge ACKs withheld by the rate limit")                 \
   X(segments_retransmitted, "segments sent again")                                       \
@@ -37,6 +39,12 @@ namespace mptcptls {
   X(resets_received, "RST segments accepted")                                            \
   X(icmp_errors, "ICMP errors that matched a subflow")                                   \
   X(icmp_ignored, "ICMP errors that matched nothing in flight")                          \
+  X(rto_reverted, "back-off steps taken back because of ICMP (RFC 6069)")                \
+  X(mtu_reduced, "path MTUs lowered by ICMP")                                            \
+  X(mtu_black_holes, "path MTUs lowered because full-sized packets had no answer")       \
+  X(mtu_probes, "path MTU probes sent (RFC 4821)")                                       \
+  X(mtu_probes_delivered, "path MTU probes acknowledged")                                \
+  X(mtu_probes_lost, "path MTU probes lost")                                             \
   X(capable_tls_auth, "connections in TLS-auth mode")                                    \
   X(capable_keys, "connections in RFC 8684 mode")                                        \
   X(capable_tcp, "connections in plain TCP")                                             \

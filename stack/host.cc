@@ -208,6 +208,8 @@ std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTupl
   config.policy = config_.tcp;
   config.time_wait = config_.time_wait;
   config.early = &early_;
+  config.known_mtu = path_mtus_.Find(now, tuple.local.address, tuple.remote.address);
+  config.path_mtus = &path_mtus_;
   // The least scale that can tell of the whole buffer: a larger one only rounds more.
   config.window_scale = 0;
   while (config.window_scale < 14 &&

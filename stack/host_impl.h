@@ -21,6 +21,7 @@
 #include "stack/mptcp/capability_cache.h"
 #include "stack/mptcp/connection_impl.h"
 #include "stack/mptcp/host_services.h"
+#include "stack/path_mtu_cache.h"
 #include "stack/timer.h"
 #include "stack/wire/segment.h"
 
@@ -107,6 +108,7 @@ class HostImpl final : public Host, public HostServices {
   BlockPool blocks_;
   EarlyBudget early_;
   CapabilityCache cache_;
+  PathMtuCache path_mtus_;
   IsnGenerator isns_;
   std::vector<LocalAddress> addresses_;
   Listeners listeners_;

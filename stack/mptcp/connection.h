@@ -28,12 +28,15 @@ enum class KeyState : uint8_t { kNone, kPresent, kRefused };   // kRefused: TLS 
 // Why a connection ended, as errno values are made of it at the edge.
 enum class EndReason : uint8_t {
   kNone,
-  kClean,        // both directions ended and were acknowledged
-  kReset,        // ECONNRESET
-  kRefused,      // ECONNREFUSED
-  kTimedOut,     // ETIMEDOUT
-  kUnreachable,  // EHOSTUNREACH
-  kAborted,      // by this side
+  kClean,           // both directions ended and were acknowledged
+  kReset,           // ECONNRESET
+  kRefused,         // ECONNREFUSED
+  kTimedOut,        // ETIMEDOUT
+  kUnreachable,     // EHOSTUNREACH
+  kNetUnreachable,  // ENETUNREACH
+  kNoProtocol,      // ENOPROTOOPT
+  kProhibited,      // EACCES
+  kAborted,         // by this side
 };
 
 struct SubflowStatus {

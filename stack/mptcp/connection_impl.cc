@@ -14,6 +14,30 @@ constexpr Duration kLinger = std::chrono::seconds(60);  // for the peer's FIN, o
 // Ours; about what Linux grants an orphan (net.ipv4.tcp_orphan_retries).
 constexpr Duration kOrphanPatience = std::chrono::seconds(120);
 
+// The end of a connection whose last subflow ended so.
+EndReason EndOf(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kRefused:
+      return EndReason::kRefused;
+    case CloseReason::kTimedOut:
+      return EndReason::kTimedOut;
+    case CloseReason::kUnreachable:
+      return EndReason::kUnreachable;
+    case CloseReason::kNetUnreachable:
+      return EndReason::kNetUnreachable;
+    case CloseReason::kNoProtocol:
+      return EndReason::kNoProtocol;
+    case CloseReason::kProhibited:
+      return EndReason::kProhibited;
+    case CloseReason::kNone:
+    case CloseReason::kClosed:
+    case CloseReason::kReset:
+    case CloseReason::kAborted:
+      break;
+  }
+  return EndReason::kReset;
+}
+
 }  // namespace
 
 ConnectionImpl::ConnectionImpl(HostServices* services, uint64_t id, bool initiator)
@@ -21,8 +45,10 @@ ConnectionImpl::ConnectionImpl(HostServices* services, uint64_t id, bool initiat
       id_(id),
       initiator_(initiator),
       send_(services->blocks(), services->config().send_buffer),
+      send_tuning_(services->config().send_buffer),
       reassembly_(services->early()),
       unread_(services->blocks()),
+      receive_tuning_(services->config().receive_buffer),
       path_timer_(services->timers(), [this](Time now) { OnPathTimer(now); }),
       data_timer_(services->timers(), [this](Time now) { OnDataTimer(now); }),
       fin_timer_(services->timers(), [this](Time now) { OnFinTimer(now); }),
@@ -102,6 +128,7 @@ void ConnectionImpl::Accept(Time now, const Segment& syn, const LocalAddress& lo
 size_t ConnectionImpl::WriteRegions(std::array<std::span<uint8_t>, 2>* regions) {
   *regions = {};
   if (closed_ || shutdown_) return 0;
+  TuneSendBuffer();
   const size_t room = send_.Regions(regions);
   if (room > 0) return room;
   write_blocked_ = true;
@@ -132,6 +159,7 @@ void ConnectionImpl::Commit(Time now, size_t bytes, bool more_coming) {
 
 size_t ConnectionImpl::Write(Time now, ByteSpan bytes) {
   if (closed_ || shutdown_) return 0;
+  TuneSendBuffer();
   const size_t taken = send_.Append(bytes);
   if (taken < bytes.size()) write_blocked_ = true;
   if (taken == 0 && !bytes.empty() && una_ == send_.tail() && !std::exchange(starving_, true))
@@ -183,6 +211,7 @@ void ConnectionImpl::AbortSubflows(Time now) {
 void ConnectionImpl::Consume(Time now, size_t bytes) {
   if (closed_) return;
   unread_.Consume(bytes);
+  NoteRead(now, bytes);
   for (size_t i = 0; i < paths_.size(); ++i) {
     if (!paths_[i]->dead) paths_[i]->subflow->WindowMayHaveOpened(now);
   }
@@ -310,18 +339,7 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
   services_->MayBeFinished(this);
   if (closed_ || aborting_) return;
   if (!connected_) {
-    switch (reason) {
-      case CloseReason::kRefused:
-        return Finish(now, EndReason::kRefused);
-      case CloseReason::kTimedOut:
-        return Finish(now, EndReason::kTimedOut);
-      case CloseReason::kUnreachable:
-        return Finish(now, EndReason::kUnreachable);
-      case CloseReason::kAborted:
-        return Finish(now, EndReason::kAborted);
-      default:
-        return Finish(now, EndReason::kReset);
-    }
+    return Finish(now, reason == CloseReason::kAborted ? EndReason::kAborted : EndOf(reason));
   }
   if (path->joined && !was_usable && path->initiator) {
     PathFailed(now, *path,
@@ -340,20 +358,13 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
     DeliverPeerClosed(now);
     return MaybeFinish(now);
   }
-  const bool may_come_back = MayJoin() && reason != CloseReason::kTimedOut &&
-                             (reason != CloseReason::kReset || reset != nullptr);
+  const bool may_come_back =
+      MayJoin() && !subflow.timed_out() && (reason != CloseReason::kReset || reset != nullptr);
   if (may_come_back) {
     no_path_since_ = now;
     return ManagePaths(now);
   }
-  switch (reason) {
-    case CloseReason::kTimedOut:
-      return Finish(now, EndReason::kTimedOut);
-    case CloseReason::kUnreachable:
-      return Finish(now, EndReason::kUnreachable);
-    default:
-      return Finish(now, EndReason::kReset);
-  }
+  Finish(now, EndOf(reason));
 }
 
 void ConnectionImpl::Sweep() {

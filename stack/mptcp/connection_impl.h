@@ -22,6 +22,8 @@
 #include "stack/mptcp/mapping_queue.h"
 #include "stack/mptcp/range_set.h"
 #include "stack/mptcp/reassembly.h"
+#include "stack/mptcp/receive_tuning.h"
+#include "stack/mptcp/send_tuning.h"
 
 namespace mptcptls {
 
@@ -79,6 +81,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void OnClosed(Subflow& subflow, Time now, CloseReason reason, const TcpRst* reset) override;
   uint64_t ReceiveWindow(const Subflow& subflow) const override;
   uint64_t ReceiveRoom(const Subflow& subflow) const override;
+  uint64_t ReceivePromise(const Subflow& subflow) const override;
+  void WindowTold(Subflow& subflow, uint64_t bytes) override;
 
  private:
   // One subflow and what it is to this connection.
@@ -202,6 +206,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   // ---- data_send.cc
   uint64_t WindowEdge() const { return peer_edge_; }
   void Push(Time now);
+  void TuneSendBuffer();
   bool PushReinjections(Time now);
   bool PushNew(Time now);
   Path* Pick(Time now, const Path* avoid, size_t backlog);
@@ -225,6 +230,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void ChecksummedPayload(Time now, Path* path, ReceivedMapping* mapping, ByteSpan bytes);
   void BadChecksum(Time now, Path* path);
   void ToProgram(Time now, ByteSpan bytes);
+  void NoteRead(Time now, size_t bytes);
   void UnmappedPayload(Time now, Path* path);
   void ResetPath(Time now, Path* path, uint8_t reason);
   uint64_t SendDsn(uint64_t offset) const { return send_idsn_ + 1 + offset; }
@@ -276,6 +282,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   uint64_t next_ = 0;       // first offset never sent
   uint64_t una_ = 0;        // first offset without a Data ACK
   uint64_t peer_edge_ = 0;  // first offset beyond the peer's window
+  SendTuning send_tuning_;
   RangeSet reinject_;
   bool shutdown_ = false, fin_sent_ = false, fin_acked_ = false, write_blocked_ = false;
   bool starving_ = false;  // the host knows that we wait for memory
@@ -288,6 +295,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   uint64_t receive_idsn_ = 0;
   Reassembly reassembly_;
   ReceiveBuffer unread_;
+  ReceiveTuning receive_tuning_;
+  uint64_t promised_edge_ = 0;        // first offset beyond all windows that were ever told
   std::optional<uint64_t> peer_fin_;  // its offset
   bool peer_fin_reached_ = false, peer_closed_told_ = false;
   uint64_t tcp_received_ = 0;

@@ -25,13 +25,34 @@ uint64_t ConnectionImpl::DataAckValue() const {
 // that does not read is left to be sent again.
 uint64_t ConnectionImpl::ReceiveRoom(const Subflow&) const {
   if (unread_.size() > 0 && services_->blocks()->scarce()) return 0;
-  const size_t limit = services_->config().receive_buffer;
+  const size_t limit = receive_tuning_.size();
   return limit > unread_.size() ? limit - unread_.size() : 0;
 }
 
 uint64_t ConnectionImpl::ReceiveWindow(const Subflow& subflow) const {
   const uint64_t room = ReceiveRoom(subflow);
   return services_->blocks()->tight() ? std::min<uint64_t>(room, kTightWindow) : room;
+}
+
+uint64_t ConnectionImpl::ReceivePromise(const Subflow&) const {
+  return promised_edge_ > reassembly_.next() ? promised_edge_ - reassembly_.next() : 0;
+}
+
+void ConnectionImpl::WindowTold(Subflow&, uint64_t bytes) {
+  promised_edge_ = std::max(promised_edge_, reassembly_.next() + bytes);
+}
+
+// The window follows what the program reads in a round trip of the slowest subflow: until then its
+// bytes keep those of the others waiting.
+void ConnectionImpl::NoteRead(Time now, size_t bytes) {
+  if (bytes == 0) return;
+  Duration rtt{0};
+  for (const auto& path : paths_) {
+    if (!path->dead && path->usable) rtt = std::max(rtt, path->subflow->receive_rtt());
+  }
+  const size_t before = receive_tuning_.size();
+  receive_tuning_.OnRead(now, bytes, rtt, !services_->blocks()->tight());
+  if (receive_tuning_.size() > before) ++services_->counters()->receive_buffer_grown;
 }
 
 Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& segment) {
@@ -217,7 +238,8 @@ void ConnectionImpl::BadChecksum(Time now, Path* path) {
 
 void ConnectionImpl::ReceiveAt(Time now, Path*, uint64_t offset, ByteSpan bytes) {
   // All that was ever offered, and not a byte more: it counts from what the program took.
-  const uint64_t limit = reassembly_.next() - unread_.size() + services_->config().receive_buffer;
+  const uint64_t limit =
+      std::max(reassembly_.next() - unread_.size() + receive_tuning_.size(), promised_edge_);
   // An offset far behind is one that wrapped below zero: old.
   if (static_cast<int64_t>(offset + bytes.size() - reassembly_.next()) <= 0) {
     services_->counters()->data_duplicate += bytes.size();
@@ -237,6 +259,7 @@ void ConnectionImpl::ToProgram(Time now, ByteSpan bytes) {
   if (unread_.size() == 0 && observer_ != nullptr) {
     taken = observer_->OnData(*this, now, bytes);
     if (closed_) return;
+    NoteRead(now, taken);
   }
   if (taken == bytes.size()) return;
   if (!unread_.Append(bytes.subspan(taken))) {
@@ -292,7 +315,9 @@ void ConnectionImpl::OnInputDone(Subflow& subflow, Time now) {
   }
   Push(now);
   if (closed_) return;
-  if (write_blocked_ && send_.space() > 0 && !shutdown_) {
+  if (write_blocked_) TuneSendBuffer();
+  if (write_blocked_ && send_.space() > 0 && send_.space() >= send_tuning_.worth_waking() &&
+      !shutdown_) {
     write_blocked_ = false;
     if (observer_ != nullptr && !orphaned_) observer_->OnWritable(*this, now);
     if (closed_) return;

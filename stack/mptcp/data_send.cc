@@ -30,6 +30,26 @@ void ConnectionImpl::Push(Time now) {
   ArmDataTimer(now);
 }
 
+// RFC 6182 5.3: while bytes of the slowest subflow are on their way, the others send several
+// windows.
+void ConnectionImpl::TuneSendBuffer() {
+  Duration slowest{0};
+  for (const auto& p : paths_) {
+    if (!p->dead && p->usable && !p->stale) slowest = std::max(slowest, p->subflow->srtt());
+  }
+  double window = 0;
+  for (const auto& p : paths_) {
+    if (p->dead || !p->usable || p->stale) continue;
+    const Duration srtt = p->subflow->srtt();
+    const double rounds = srtt.count() == 0 ? 1
+                                            : static_cast<double>(slowest.count()) /
+                                                  static_cast<double>(srtt.count());
+    window += rounds * p->subflow->cwnd();
+  }
+  send_tuning_.OnWindow(static_cast<uint64_t>(window), una_ == send_.tail());
+  send_.set_limit(send_tuning_.size());
+}
+
 // The subflow that should carry the next bytes; `backlog`: how many could go out now.
 ConnectionImpl::Path* ConnectionImpl::Pick(Time now, const Path* avoid, size_t backlog) {
   Path* best = nullptr;           // with room
@@ -114,7 +134,8 @@ void ConnectionImpl::ProbeClosedWindow(Time now) {
     if (quiet == nullptr) quiet = p.get();
   }
   // Nothing is on its way and still nothing could be sent: only a window can be the reason.
-  if (quiet == nullptr || (mptcp() ? next_ < peer_edge_ : quiet->subflow->Info().peer_window > 0)) return;
+  if (quiet == nullptr || (mptcp() ? next_ < peer_edge_ : quiet->subflow->Info().peer_window > 0))
+    return;
   const uint64_t offset = next_++;
   SendRange(now, quiet, offset, 1);
 }

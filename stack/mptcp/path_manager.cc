@@ -250,7 +250,8 @@ void ConnectionImpl::TakeRemoveAddr(Time now, const RemoveAddr& option) {
     });
     for (const auto& path : paths_) {
       if (path->dead || path->remote_id != id) continue;
-      path->probed_at = now;
+      // What was on its way here before the address went proves nothing.
+      path->probed_at = now + path->subflow->receive_rtt();
       path->check_alive_at = now + kRemovedGrace;
       path->subflow->SendAck(now);
     }

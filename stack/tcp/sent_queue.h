@@ -25,6 +25,8 @@ struct SentRange {
   Fate fate = Fate::kInFlight;
   Time sent_at{};  // of the last transmission
   int transmissions = 1;
+  uint32_t packet = 0;     // size of the largest IP packet that its bytes were last sent in
+  bool mtu_probe = false;  // that packet tries a larger path MTU (RFC 4821 7)
 
   uint32_t length() const { return static_cast<uint32_t>(payload.size()) + (fin ? 1 : 0); }
   Seq end() const { return begin + length(); }

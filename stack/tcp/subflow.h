@@ -27,6 +27,7 @@
 #include "stack/buffer.h"
 #include "stack/counters.h"
 #include "stack/environment.h"
+#include "stack/tcp/path_mtu.h"
 #include "stack/tcp/policy.h"
 #include "stack/timer.h"
 #include "stack/types.h"
@@ -78,12 +79,17 @@ enum class Verdict : uint8_t {
 
 enum class CloseReason : uint8_t {
   kNone,
-  kClosed,       // both FINs acknowledged (TIME_WAIT over, or LAST_ACK done)
-  kReset,        // the peer's RST
-  kRefused,      // RST in SYN_SENT
-  kTimedOut,     // SYN or data retransmitted too often, or user timeout
-  kUnreachable,  // hard ICMP error in SYN_SENT, no route
-  kAborted,      // Abort() of this side
+  kClosed,    // both FINs acknowledged (TIME_WAIT over, or LAST_ACK done)
+  kReset,     // the peer's RST
+  kRefused,   // RST in SYN_SENT
+  kTimedOut,  // SYN or data retransmitted too often, or user timeout
+  // ICMP said so and it was fatal in SYN_SENT, or it was the last that was heard before a time-out
+  // (RFC 5461 2).
+  kUnreachable,
+  kNetUnreachable,
+  kNoProtocol,
+  kProhibited,
+  kAborted,  // Abort() of this side
 };
 
 class Subflow;
@@ -119,7 +125,13 @@ class SubflowOwner {
   virtual uint64_t ReceiveWindow(const Subflow& subflow) const = 0;
   // Bytes that can be kept now: promises made before memory was short may have to wait.
   virtual uint64_t ReceiveRoom(const Subflow& /*subflow*/) const { return UINT64_MAX; }
+  // MPTCP: what of earlier windows is not used up, relative to the Data ACK, and what the segment
+  // that is about to leave says of it.
+  virtual uint64_t ReceivePromise(const Subflow& /*subflow*/) const { return 0; }
+  virtual void WindowTold(Subflow& /*subflow*/, uint64_t /*bytes*/) {}
 };
+
+class PathMtuCache;
 
 struct SubflowConfig {
   FourTuple tuple;
@@ -136,7 +148,9 @@ struct SubflowConfig {
   bool segmentation = true;          // false: never more than one MSS a packet
   TcpPolicy policy;
   Duration time_wait = std::chrono::seconds(60);
-  EarlyBudget* early = nullptr;  // for what comes out of order; null: unlimited
+  EarlyBudget* early = nullptr;       // for what comes out of order; null: unlimited
+  std::optional<KnownMtu> known_mtu;  // what an earlier connection learned of the path
+  PathMtuCache* path_mtus = nullptr;  // where to tell what is learned; null: nowhere
 };
 
 struct SubflowInfo {
@@ -203,8 +217,11 @@ class Subflow {
   bool fin_sent() const;
   bool everything_acked() const;     // nothing of ours is unacknowledged
   int consecutive_timeouts() const;  // > 0: the path is not answering
+  bool timed_out() const;            // why it closed, whatever reason ICMP gave for it
   Time last_received() const;
   Duration srtt() const;
+  Duration receive_rtt() const;  // of a receiver, too; zero: not known
+  uint32_t cwnd() const;
   SubflowInfo Info() const;
   // Unacknowledged payload ranges in sequence order, as they were mapped: what must be reinjected
   // when this path dies.

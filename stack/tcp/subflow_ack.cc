@@ -92,6 +92,7 @@ void Subflow::Impl::WindowOpened(Time now) {
 
 // RFC 8985 6.2 steps 1 to 3
 void Subflow::Impl::Delivered(Time now, const SentRange& range, News* news) {
+  PacketDelivered(now, range);
   const bool once = range.transmissions == 1;
   news->delivered += range.length();
   if (once && range.end() <= recovery_point_) news->original += range.length();

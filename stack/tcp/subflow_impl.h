@@ -17,8 +17,11 @@
 #include <optional>
 
 #include "stack/tcp/congestion.h"
+#include "stack/tcp/delayed_ack.h"
 #include "stack/tcp/out_of_order.h"
 #include "stack/tcp/pacer.h"
+#include "stack/tcp/path_mtu.h"
+#include "stack/tcp/receive_rtt.h"
 #include "stack/tcp/rtt.h"
 #include "stack/tcp/sent_queue.h"
 #include "stack/tcp/subflow.h"
@@ -36,12 +39,26 @@ class Subflow::Impl {
   void Close(Time now);
   void Abort(Time now);
   void Discard();
-  void OnIcmpError(Time now, const IcmpError& error);
   void TakeSynOptions(const Segment& segment);
   void Establish(Time now, const Segment& segment);
   void EnterTimeWait(Time now);
   void Finish(Time now, CloseReason reason, const TcpRst* reset);
-  void SetMtu(uint32_t mtu);
+  void LimitMtu();
+  void SetMtu();
+
+  // ---- subflow_icmp.cc
+  void OnIcmpError(Time now, const IcmpError& error);
+  void OnTooBig(Time now, const IcmpError& error);
+  void RevertBackoff(Time now);
+  void LearnMtu(Time now);
+  void SuspectBlackHole();
+  void PacketDelivered(Time now, const SentRange& range);
+  void LoseProbe(Time now, SentRange* range);
+  size_t ProbePayload(Time now);
+  uint32_t MostProbePayload() const;
+  uint32_t PacketSize(const SentRange& range) const;
+  SentRange* Find(Seq seq);
+  void SendMtuProbe(Time now, const SentRange& range);
 
   // ---- subflow_input.cc
   void Input(Time now, const Segment& segment);
@@ -58,11 +75,18 @@ class Subflow::Impl {
   void InputPayload(Time now, const Segment& segment);
   void DeliverOutOfOrder(Time now);
   void InputFin(Time now, const Segment& segment);
-  void FlushAck(Time now);
   uint64_t OffsetOf(Seq seq) const {
     return rcv_offset_ + static_cast<uint64_t>(static_cast<int64_t>(
                              static_cast<int32_t>(seq.value - rcv_nxt_.value)));
   }
+
+  // ---- subflow_window.cc
+  void NoteArrival(Time now, const Segment& segment);
+  void FlushAck(Time now);
+  void OnDelayedAckTimer(Time now);
+  uint32_t Promised() const;
+  uint16_t TakeWindow(bool syn);
+  void WindowMayHaveOpened(Time now);
 
   // ---- subflow_ack.cc
   // What one acknowledgement tells.
@@ -120,6 +144,7 @@ class Subflow::Impl {
   size_t SendRoom(Time now, bool respect_window) const;
   Mapping SendData(Time now, const Payload& payload, Mapping mapping, bool push);
   size_t MaxSegment() const;
+  size_t SegmentLimit() const;  // without a path MTU probe
   void SendSyn(Time now);
   void SendAck(Time now);
   void ChallengeAck(Time now);
@@ -131,8 +156,6 @@ class Subflow::Impl {
   void AddSackBlocks(TcpOptions* options);
   void Pace(Time now, size_t bytes);
   void OnPaceTimer(Time now);
-  uint16_t TakeWindow(bool syn);
-  void WindowMayHaveOpened(Time now);
   uint32_t TimestampClock(Time now) const {
     return config_.timestamp_offset +
            static_cast<uint32_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
@@ -163,8 +186,14 @@ class Subflow::Impl {
   bool timestamps_ = true, sack_ = true, scaling_ = true;
   uint8_t snd_scale_ = 0;
   uint32_t peer_mss_ = 536;  // RFC 9293 3.7.1; 1220 over IPv6
-  uint32_t mtu_ = 0;         // what a packet to the peer may have
-  uint32_t mss_ = 536;       // payload bytes a packet surely takes, whatever options it has
+  PathMtu path_mtu_;
+  uint32_t mtu_ = 0;            // what a packet to the peer may have
+  uint32_t data_headers_ = 0;   // of the last packet with payload, IP's included
+  size_t probe_payload_ = 0;    // the next data begins with a path MTU probe of this size; 0: none
+  bool sending_probe_ = false;  // the segment under way is a path MTU probe
+  bool timed_out_ = false;
+  std::optional<CloseReason> icmp_error_;  // heard since something last arrived at the peer
+  uint32_t mss_ = 536;  // payload bytes a packet surely takes, whatever options it has
 
   // Send sequence space
   Seq iss_, snd_una_, snd_nxt_, snd_wl1_, snd_wl2_;
@@ -183,7 +212,8 @@ class Subflow::Impl {
   bool ack_now_ = false;
   bool bare_ = false;           // the ACK under way goes without timestamps
   uint32_t unacked_bytes_ = 0;  // received since the last acknowledgement
-  int quick_acks_ = 16;         // acknowledged at once, so that the peer's slow start is quick
+  DelayedAck acks_;
+  ReceiveRtt receive_rtt_;
 
   std::optional<OutOfOrder::Range> duplicate_;  // to be reported once (RFC 2883 4)
 

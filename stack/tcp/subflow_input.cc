@@ -5,8 +5,6 @@
 namespace mptcptls {
 namespace {
 
-constexpr Duration kDelayedAck = std::chrono::milliseconds(40);  // ours; RFC 9293 allows 500 ms
-
 // Timestamps compare modulo 2^32 (RFC 7323 5.2).
 bool Older(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
 
@@ -93,6 +91,7 @@ void Subflow::Impl::InputSynchronized(Time now, const Segment& segment) {
   if (state_ == TcpState::kClosed) return;
   InputFin(now, segment);
   if (state_ == TcpState::kClosed) return;
+  probe_payload_ = ProbePayload(now);
   owner_->OnInputDone(*self_, now);
   EndFrtoHold(now);
   FlushAck(now);
@@ -116,10 +115,10 @@ bool Subflow::Impl::PassesPaws(const Segment& segment) const {
 
 // RFC 9293 3.10.7.4, first. In MPTCP the window belongs to the data level, and its right edge here
 // may be passed by data repeated from another subflow (RFC 8684 3.3.5): the largest window ever
-// advertised is the bound then.
+// advertised, here or on another subflow, is the bound then.
 bool Subflow::Impl::Acceptable(const Segment& segment) const {
   uint32_t window = rcv_adv_ > rcv_nxt_ ? rcv_adv_ - rcv_nxt_ : 0;
-  if (config_.windows_at_data_level) window = std::max(window, max_rcv_wnd_);
+  if (config_.windows_at_data_level) window = std::max({window, max_rcv_wnd_, Promised()});
   const Seq edge = rcv_nxt_ + window;
   const uint32_t length = segment.length();
   // A closed window: the ACK and RST of what comes exactly next still count.
@@ -183,10 +182,12 @@ void Subflow::Impl::NoteOld(const Segment& segment) {
 void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   ByteSpan bytes = segment.payload;
   if (bytes.empty() || !may_receive()) return;
+  NoteArrival(now, segment);
   const uint64_t end = OffsetOf(segment.seq) + bytes.size();
   uint64_t begin = OffsetOf(segment.seq);
   NoteOld(segment);
   if (static_cast<int64_t>(end - rcv_offset_) <= 0) {  // all of it is old
+    acks_.OnDisorder();
     ack_now_ = true;
     return;
   }
@@ -199,12 +200,11 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   }
   if (config_.windows_at_data_level) {
     // A closed one is closed, though: this is a probe, or from a peer that does not care.
-    const bool probe = bytes.size() == 1 && owner_->ReceiveWindow(*self_) < WindowStep();
-    if (probe || room < WindowStep()) {
+    if (Promised() == 0 && owner_->ReceiveWindow(*self_) < WindowStep()) {
       ack_now_ = true;
       return;
     }
-    window = std::max<uint64_t>(window, max_rcv_wnd_);
+    window = std::max<uint64_t>({window, max_rcv_wnd_, Promised()});
   }
   if (end > rcv_offset_ + window) {
     const uint64_t excess = end - (rcv_offset_ + window);
@@ -214,6 +214,7 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   }
   if (begin > rcv_offset_) {
     // RFC 5681 4.2: a hole is reported at once.
+    acks_.OnDisorder();
     ack_now_ = true;
     const size_t limit = std::max<size_t>(max_rcv_wnd_, kBlockSize);
     duplicate_ = early_.Covered(begin, begin + bytes.size());
@@ -272,18 +273,6 @@ void Subflow::Impl::InputFin(Time now, const Segment& segment) {
       break;
   }
   owner_->OnFin(*self_, now);
-}
-
-// RFC 9293 3.8.6.3, RFC 5681 4.2: at least every second full segment at once, the rest soon.
-void Subflow::Impl::FlushAck(Time now) {
-  if (state_ == TcpState::kClosed) return;
-  if (unacked_bytes_ == 0 && !ack_now_) return;
-  if (quick_acks_ > 0 && unacked_bytes_ > 0) {
-    --quick_acks_;
-    ack_now_ = true;
-  }
-  if (ack_now_ || unacked_bytes_ >= 2 * mss_) return SendAck(now);
-  if (!delayed_ack_.armed()) delayed_ack_.Set(now + kDelayedAck);
 }
 
 }  // namespace mptcptls

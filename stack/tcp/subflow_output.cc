@@ -1,5 +1,7 @@
 // Everything that leaves: one function builds all segments. A segment may be a whole 64 KiB; the
 // device cuts it (ARCHITECTURE.md 9).
+#include <utility>
+
 #include "stack/tcp/option_space.h"
 #include "stack/tcp/subflow_impl.h"
 
@@ -13,7 +15,12 @@ constexpr Duration kNearby = std::chrono::milliseconds(1);
 
 }  // namespace
 
+// A path MTU probe has to fit.
 size_t Subflow::Impl::MaxSegment() const {
+  return cwr_due_ ? SegmentLimit() : std::max(SegmentLimit(), probe_payload_);
+}
+
+size_t Subflow::Impl::SegmentLimit() const {
   // A device that cuts a segment may repeat the flag, which is to be said once.
   if (!config_.segmentation || cwr_due_) return mss_;
   const size_t most = std::min(config_.max_segment_bytes, kLargestPacket - kMaxHeaders);
@@ -48,24 +55,38 @@ size_t Subflow::Impl::SendRoom(Time now, bool respect_window) const {
 
 Mapping Subflow::Impl::SendData(Time now, const Payload& payload, Mapping mapping, bool push) {
   if (sent_.empty() && rtt_.valid()) congestion_->OnIdle(now - last_data_sent_, rtt_.Rto());
+  acks_.OnDataSent(now);
   mapping.ssn = snd_nxt_ - iss_;
   if (snd_wnd_ == 0) ++counters_->zero_window_probes;
-  SentRange range;
-  range.begin = snd_nxt_;
-  range.payload = payload;
-  range.push = push;
-  range.mapping = mapping;
-  range.sent_at = now;
-  snd_nxt_ = range.end();
+  const bool first = !retransmit_.armed();
+  for (size_t at = 0; at < payload.size();) {
+    const size_t left = payload.size() - at;
+    SentRange range;
+    range.mtu_probe = probe_payload_ > 0 && probe_payload_ <= left;
+    const size_t size = range.mtu_probe        ? std::exchange(probe_payload_, 0)
+                        : config_.segmentation ? left
+                                               : std::min<size_t>(left, mss_);
+    range.begin = snd_nxt_;
+    range.payload = payload.Slice(at, size);
+    at += size;
+    range.push = push && at == payload.size();
+    range.mapping = mapping;
+    range.sent_at = now;
+    range.packet = PacketSize(range);
+    snd_nxt_ = range.end();
+    sent_.Push(range);
+    if (reducing()) prr_out_ += range.length();
+    if (range.mtu_probe) {
+      SendMtuProbe(now, range);
+    } else {
+      TransmitRange(now, range);
+    }
+  }
   info_.bytes_sent += payload.size();
-  sent_.Push(range);
-  if (reducing()) prr_out_ += range.length();
   // RFC 9438 5.8: a window that is not used up must not grow.
   const uint32_t pipe = sent_.in_flight();
   const uint32_t used = congestion_->in_slow_start() ? 2 * pipe : pipe + 2 * mss_;
   cwnd_limited_ = used >= congestion_->cwnd();
-  const bool first = !retransmit_.armed();
-  TransmitRange(now, range);
   if (first) ArmRetransmit(now);
   ArmProbe(now);
   return mapping;
@@ -152,7 +173,7 @@ void Subflow::Impl::RetransmitLost(Time now) {
     if (pipe > 0 && config_.policy.pacing && !pacer_.Ready(now)) return;
     SentRange* lost = sent_.FirstLost();
     const size_t room = std::max<size_t>(cwnd > pipe ? cwnd - pipe : 0, mss_);
-    const size_t size = std::min({room - room % mss_, MaxSegment(), size_t{lost->length()}});
+    const size_t size = std::min({room - room % mss_, SegmentLimit(), size_t{lost->length()}});
     const Seq begin = lost->begin;
     if (size < lost->length()) sent_.SplitAt(begin + static_cast<uint32_t>(size));
     Retransmit(now, sent_.SplitAt(begin));
@@ -164,6 +185,8 @@ void Subflow::Impl::Retransmit(Time now, size_t index) {
   sent_.SetFate(&range, SentRange::Fate::kInFlight);
   ++range.transmissions;
   range.sent_at = now;
+  if (range.mtu_probe) LoseProbe(now, &range);
+  range.packet = PacketSize(range);
   if (reducing()) prr_out_ += range.length();
   NoteRetransmission(now, range);
   ++counters_->segments_retransmitted;
@@ -220,7 +243,9 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   }
   packet.payload_pieces = payload.pieces();
   // Packets of one size, whatever options they have: what is lost is then what is repeated.
-  const size_t unit = std::min<size_t>(mtu_ - packet.headers.size(), mss_);
+  const size_t unit = sending_probe_ ? path_mtu_.limit() - packet.headers.size()
+                                     : std::min<size_t>(mtu_ - packet.headers.size(), mss_);
+  if (!payload.empty()) data_headers_ = static_cast<uint32_t>(packet.headers.size());
   const size_t pieces = payload.size() > unit ? (payload.size() + unit - 1) / unit : 1;
   if (pieces > 1) packet.gso_size = static_cast<uint16_t>(unit);
   ip_id_ = static_cast<uint16_t>(ip_id_ + pieces);
@@ -232,6 +257,7 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   }
   if (headers->has_ack) {
     last_ack_sent_ = rcv_nxt_;
+    if (unacked_bytes_ > 0) acks_.OnAckSent();
     unacked_bytes_ = 0;
     ack_now_ = false;
     delayed_ack_.Cancel();
@@ -253,40 +279,6 @@ void Subflow::Impl::AddSackBlocks(TcpOptions* o) {
   for (size_t i = 0; i < count; ++i) o->sack[o->sack_count++] = at(blocks[i]);
   FitSackBlocks(o);
   if (o->sack_count > 0) duplicate_.reset();
-}
-
-// The window field, and the promise that it makes: no silly steps (RFC 9293 3.8.6.2.2). Rounding
-// may take back a few bytes of it (RFC 7323 2.4), which are accepted all the same.
-uint16_t Subflow::Impl::TakeWindow(bool syn) {
-  const uint64_t offered = owner_->ReceiveWindow(*self_);
-  const auto limit = static_cast<uint64_t>(65535) << (syn || !scaling_ ? 0 : config_.window_scale);
-  auto window = static_cast<uint32_t>(std::min(offered, limit));
-  const int scale = syn || !scaling_ ? 0 : config_.window_scale;
-  const uint32_t promised = rcv_adv_ > rcv_nxt_ ? rcv_adv_ - rcv_nxt_ : 0;
-  max_rcv_wnd_ = std::max(max_rcv_wnd_, window);
-  const uint32_t step = WindowStep();
-  uint32_t field = window >> scale;
-  if (config_.windows_at_data_level) {
-    if (window < step) field = 0;
-  } else if (window < promised + step) {
-    field = promised >> scale;  // keep the edge where it is
-  }
-  field = std::min<uint32_t>(field, 65535);
-  rcv_wnd_ = field << scale;
-  const Seq edge = rcv_nxt_ + rcv_wnd_;
-  if (edge > rcv_adv_) rcv_adv_ = edge;
-  return static_cast<uint16_t>(field);
-}
-
-void Subflow::Impl::WindowMayHaveOpened(Time now) {
-  if (!synchronized() || state_ == TcpState::kSynReceived || fin_offset_) return;
-  const uint64_t window = owner_->ReceiveWindow(*self_);
-  const uint32_t left = rcv_adv_ > rcv_nxt_ ? rcv_adv_ - rcv_nxt_ : 0;
-  const uint64_t before = std::min(rcv_wnd_, left);
-  // Worth a segment of its own when the peer is running short of window and gains a good part.
-  if (before < window / 2 && window >= before + std::min<uint64_t>(2 * mss_, window / 2)) {
-    SendAck(now);
-  }
 }
 
 }  // namespace mptcptls

@@ -40,7 +40,11 @@ void Subflow::Impl::MarkOverdue(Time now) {
     const Time deadline = range.sent_at + rack_rtt_ + patience;
     if (deadline <= now) {
       sent_.SetFate(&range, Fate::kLost);
-      newly_lost_ = true;
+      if (range.mtu_probe) {
+        LoseProbe(now, &range);
+      } else {
+        newly_lost_ = true;
+      }
     } else {
       next = std::min(next, deadline);
     }
@@ -199,6 +203,7 @@ void Subflow::Impl::OnRetransmitTimer(Time now) {
   }
   probe_.Cancel();
   reorder_.Cancel();
+  SuspectBlackHole();
   // RFC 2018 8: a peer may have thrown away what it SACKed; the first range being SACKed proves it.
   const bool reneged = sent_.ranges().front().fate == Fate::kSacked;
   // RFC 5681 3.1: ssthresh is not lowered again for the same data.

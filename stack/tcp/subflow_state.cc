@@ -18,27 +18,38 @@ Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* ow
       owner_(owner),
       environment_(environment),
       counters_(counters),
+      path_mtu_(config.tuple.local.address.family, config.mtu),
       iss_(config.iss),
       snd_una_(config.iss),
       snd_nxt_(config.iss),
       early_(config.early),
+      acks_(config.mtu - static_cast<uint32_t>(IpHeaderSize(config.tuple.local.address.family)) -
+            20),
       congestion_(CongestionControl::Create(config.policy.congestion)),
       retransmit_(timers, [this](Time now) { OnRetransmitTimer(now); }),
       probe_(timers, [this](Time now) { OnProbeTimer(now); }),
       reorder_(timers, [this](Time now) { OnReorderTimer(now); }),
       pace_(timers, [this](Time now) { OnPaceTimer(now); }),
-      delayed_ack_(timers, [this](Time now) { SendAck(now); }),
+      delayed_ack_(timers, [this](Time now) { OnDelayedAckTimer(now); }),
       time_wait_(timers, [this](Time now) { Finish(now, CloseReason::kClosed, nullptr); }) {
   peer_mss_ = config.tuple.local.address.family == Family::kV4 ? 536 : 1220;
   ip_id_ = static_cast<uint16_t>(config.iss.value);
-  SetMtu(config.mtu);
+  LimitMtu();
 }
 
-void Subflow::Impl::SetMtu(uint32_t mtu) {
+// The peer's MSS bounds what is sent, whatever the path takes (RFC 9293 3.7.1).
+void Subflow::Impl::LimitMtu() {
   const auto ip = static_cast<uint32_t>(IpHeaderSize(config_.tuple.local.address.family));
-  mtu_ = std::min(mtu, peer_mss_ + ip + 20);
-  // Room for all the options there can be: a packet that may not be cut must always fit. Plain TCP's
-  // data has time stamps at most, and the device cuts smaller where SACK blocks join them.
+  path_mtu_.SetLimit(std::min(config_.mtu, peer_mss_ + ip + 20));
+  SetMtu();
+}
+
+void Subflow::Impl::SetMtu() {
+  const auto ip = static_cast<uint32_t>(IpHeaderSize(config_.tuple.local.address.family));
+  mtu_ = path_mtu_.mtu();
+  data_headers_ = std::max(data_headers_, ip + 20);
+  // Room for all the options there can be: a packet that may not be cut must always fit. Plain
+  // TCP's data has time stamps at most, and the device cuts smaller where SACK blocks join them.
   const bool plain = !config_.windows_at_data_level && config_.segmentation;
   const uint32_t options = !plain ? static_cast<uint32_t>(kMaxTcpOptions) : timestamps_ ? 12 : 0;
   const uint32_t headers = ip + 20 + options;
@@ -75,7 +86,9 @@ void Subflow::Impl::TakeSynOptions(const Segment& segment) {
   snd_wl1_ = segment.seq;
   snd_wl2_ = segment.has_ack ? segment.ack : iss_;
   NegotiateEcn(segment);
-  SetMtu(config_.mtu);
+  LimitMtu();
+  if (config_.known_mtu) path_mtu_.Begin(*config_.known_mtu);
+  SetMtu();
 }
 
 void Subflow::Impl::Accept(Time now, const Segment& syn) {
@@ -94,6 +107,7 @@ void Subflow::Impl::Establish(Time now, const Segment& segment) {
   if (syn_transmissions_ == 1) rtt_.Sample(now - syn_sent_at_);
   retransmit_.Cancel();
   backoff_ = consecutive_timeouts_ = unanswered_timeouts_ = 0;
+  icmp_error_.reset();
   state_ = TcpState::kEstablished;
   was_established_ = true;
   // RFC 5681 3.1: after a lost SYN the first window is one segment; a small concession is kept.
@@ -156,6 +170,9 @@ void Subflow::Impl::EnterTimeWait(Time now) {
 
 void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
   if (state_ == TcpState::kClosed) return;
+  // RFC 5461 2, as Linux: what ICMP told last explains the silence.
+  timed_out_ = reason == CloseReason::kTimedOut;
+  if (timed_out_ && icmp_error_) reason = *icmp_error_;
   // What is unacknowledged stays readable in OnClosed(): the owner sends it again elsewhere.
   state_ = TcpState::kClosed;
   for (Timer* t : {&retransmit_, &probe_, &reorder_, &pace_, &delayed_ack_, &time_wait_})
@@ -163,29 +180,6 @@ void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
   early_.clear();
   owner_->OnClosed(*self_, now, reason, reset);
   sent_.clear();
-}
-
-// RFC 5927 4: only what quotes something in flight counts. Soft errors end nothing (RFC 5461 2).
-void Subflow::Impl::OnIcmpError(Time now, const IcmpError& error) {
-  if (state_ == TcpState::kClosed || error.seq < snd_una_ || error.seq >= snd_nxt_) {
-    ++counters_->icmp_ignored;
-    return;
-  }
-  ++counters_->icmp_errors;
-  if (error.kind == IcmpError::Kind::kHard && state_ == TcpState::kSynSent) {
-    return Finish(now, CloseReason::kUnreachable, nullptr);
-  }
-  if (error.kind != IcmpError::Kind::kPacketTooBig) return;
-  // RFC 1191 5, RFC 8201 4: never below what every path takes, and never larger than before.
-  const uint32_t floor = error.tuple.local.address.family == Family::kV4 ? 576 : 1280;
-  const uint32_t mtu = std::max(error.mtu == 0 ? floor : error.mtu, floor);
-  if (mtu >= mtu_ || !synchronized()) return;
-  config_.mtu = mtu;
-  SetMtu(mtu);
-  for (SentRange& range : sent_.ranges()) {
-    if (range.fate == SentRange::Fate::kInFlight) sent_.SetFate(&range, SentRange::Fate::kLost);
-  }
-  RetransmitLost(now);
 }
 
 // ---- The public face
@@ -220,7 +214,7 @@ void Subflow::Abort(Time now) { impl_->Abort(now); }
 void Subflow::Discard() { impl_->Discard(); }
 void Subflow::SetWindowsAtDataLevel(bool on) {
   impl_->config_.windows_at_data_level = on;
-  impl_->SetMtu(impl_->config_.mtu);
+  impl_->SetMtu();
 }
 TcpState Subflow::state() const { return impl_->state_; }
 bool Subflow::MaySend() const { return impl_->may_send(); }
@@ -231,8 +225,14 @@ const FourTuple& Subflow::tuple() const { return impl_->config_.tuple; }
 bool Subflow::fin_sent() const { return impl_->fin_sent_; }
 bool Subflow::everything_acked() const { return impl_->snd_una_ == impl_->snd_nxt_; }
 int Subflow::consecutive_timeouts() const { return impl_->consecutive_timeouts_; }
+bool Subflow::timed_out() const { return impl_->timed_out_; }
 Time Subflow::last_received() const { return impl_->last_received_; }
 Duration Subflow::srtt() const { return impl_->rtt_.srtt(); }
+Duration Subflow::receive_rtt() const {
+  const Duration seen = impl_->receive_rtt_.rtt();
+  return seen == Duration::zero() ? impl_->rtt_.srtt() : seen;
+}
+uint32_t Subflow::cwnd() const { return impl_->congestion_->cwnd(); }
 bool Subflow::is_initiator() const { return impl_->initiator_; }
 void Subflow::WindowMayHaveOpened(Time now) { impl_->WindowMayHaveOpened(now); }
 

@@ -15,9 +15,20 @@ struct IcmpError {
     kHard,  // port or protocol unreachable, administratively prohibited: ends a connection attempt
     kPacketTooBig,
   };
+  // What a program is told, where it is told (Linux's icmp_err_convert and its like for IPv6).
+  enum class Cause : uint8_t {
+    kHostUnreachable,  // EHOSTUNREACH, and all that has no errno of its own
+    kNetUnreachable,   // ENETUNREACH
+    kRefused,          // ECONNREFUSED: no such port
+    kNoProtocol,       // ENOPROTOOPT: no TCP there
+    kProhibited,       // EACCES: a policy (IPv6)
+  };
   Kind kind = Kind::kSoft;
-  uint32_t mtu = 0;  // kPacketTooBig; 0: an old router did not say
-  FourTuple tuple;   // of the quoted segment, seen from this host (it sent it)
+  Cause cause = Cause::kHostUnreachable;
+  bool no_route = false;  // net or host unreachable: a link on the way is down (RFC 6069 3)
+  uint32_t mtu = 0;       // kPacketTooBig; 0: an old router did not say
+  uint32_t packet = 0;    // size of the quoted packet, as its IP header says
+  FourTuple tuple;        // of the quoted segment, seen from this host (it sent it)
   Seq seq;
 };
 

@@ -27,6 +27,7 @@ std::optional<IpPacket> ParseV4(ByteSpan packet, bool truncated) {
   ip.destination = IpAddress::V4(packet.subspan(16, 4));
   ip.protocol = packet[9];
   ip.ecn = packet[1] & 3;
+  ip.total = total;
   ip.fragment = (LoadBig<uint16_t>(&packet[6]) & 0x3fff) != 0;  // MF or an offset
   ip.payload = packet.subspan(header, std::min(total, packet.size()) - header);
   return ip;
@@ -58,6 +59,7 @@ std::optional<IpPacket> ParseV6(ByteSpan packet, bool truncated) {
   ip.destination = IpAddress::V6(packet.subspan(24, 16));
   ip.protocol = packet[6];
   ip.ecn = packet[1] >> 4 & 3;
+  ip.total = kV6Header + length;
   ip.payload = packet.subspan(kV6Header, std::min(length, packet.size() - kV6Header));
   if (!SkipExtensions(&ip)) return std::nullopt;
   return ip;

@@ -14,6 +14,7 @@ struct IpPacket {
   uint8_t protocol = 0;
   uint8_t ecn = 0;
   bool fragment = false;
+  size_t total = 0;  // as the header says, whatever is there
   ByteSpan payload;
 };
 

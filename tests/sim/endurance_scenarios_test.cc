@@ -53,7 +53,7 @@ std::vector<Scenario> OrphanCatalogue() {
   for (const AuthPolicy auth : {AuthPolicy::kAuto, AuthPolicy::kTcp}) {
     const bool tcp = auth == AuthPolicy::kTcp;
     Scenario s =
-        Base(tcp ? "nobody_reads_from_an_orphan_tcp" : "nobody_reads_from_an_orphan", 1 << 20);
+        Base(tcp ? "nobody_reads_from_an_orphan_tcp" : "nobody_reads_from_an_orphan", 200'000);
     s.connect = ConnectAs(auth, !tcp);
     s.client_config.receive_buffer = 65536;
     s.exchanges[0].client.read_pause_at = 500ms;

@@ -40,8 +40,16 @@ std::optional<size_t> CheckPattern(uint64_t seed, uint64_t offset, ByteSpan byte
 }
 
 const char* EndReasonName(EndReason reason) {
-  static constexpr const char* kNames[] = {"none",      "clean",       "reset",  "refused",
-                                           "timed out", "unreachable", "aborted"};
+  static constexpr const char* kNames[] = {"none",
+                                           "clean",
+                                           "reset",
+                                           "refused",
+                                           "timed out",
+                                           "unreachable",
+                                           "network unreachable",
+                                           "no protocol",
+                                           "prohibited",
+                                           "aborted"};
   return kNames[static_cast<size_t>(reason)];
 }
 

@@ -98,6 +98,10 @@ void SimHost::Check(const OutgoingPacket& outgoing, Packet* packet, const Interf
   }
   if (packet->bytes.size() > kLargestPacket) Violation("larger than a TUN takes", *packet);
   if (!view->Ipv4HeaderValid()) Violation("IPv4 header checksum", *packet);
+  // RFC 1191 3: nobody on the way may make fragments of it. TcpView reads none.
+  if (view->family() == Family::kV4 && (packet->bytes[6] & 0xc0) != 0x40) {
+    Violation("IPv4 without DF", *packet);
+  }
   if (view->checksum() != view->PseudoHeaderSum()) Violation("partial checksum", *packet);
   const uint32_t mtu = from->uplink->up().config().mtu;
   const size_t wire =

@@ -54,6 +54,8 @@ TEST(Config, EmptyFileMeansTheDefaults) {
   EXPECT_THAT(config.bypass, IsEmpty());
   EXPECT_THAT(config.rules, IsEmpty());
   EXPECT_EQ(config.tcp, TcpPolicy());
+  EXPECT_EQ(config.send_buffer, 4u << 20);
+  EXPECT_EQ(config.receive_buffer, 6u << 20);
   EXPECT_EQ(config.token_server_id_bits, 0u);
   EXPECT_EQ(config.token_server_id, 0);
   EXPECT_FALSE(config.Bypassed(At("192.0.2.1", 443)));
@@ -72,6 +74,8 @@ bypass = ["10.0.0.0/8", "fd00::/8"]
 congestion = "newreno"
 pacing = false
 ecn = "ask"
+send_buffer = 65536
+receive_buffer = 100000000
 token_server_id_bits = 4
 token_server_id = 15
 [[rule]]
@@ -94,6 +98,8 @@ auth = "keys"
   EXPECT_TRUE(config.Bypassed(At("fd12::1", 443)));
   EXPECT_FALSE(config.Bypassed(At("2001:db8::1", 443)));
   EXPECT_EQ(config.tcp, (TcpPolicy{CongestionAlgorithm::kNewReno, false, EcnMode::kAsk}));
+  EXPECT_EQ(config.send_buffer, 65536u);
+  EXPECT_EQ(config.receive_buffer, 100'000'000u);
   EXPECT_EQ(config.token_server_id_bits, 4u);
   EXPECT_EQ(config.token_server_id, 15);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), false), AuthPolicy::kTls);
@@ -156,6 +162,8 @@ struct Wrong {
 
 TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
   const Wrong table[] = {
+      {"send_buffer = 65535", "1:15", "a whole number from 65536 to 1073725440"},
+      {"receive_buffer = 1073725441", "1:18", "a whole number from 65536 to 1073725440"},
       {"idle_timeout = 0", "1:16", "a whole number from 1 to 604800"},
       {"idle_timeout = 604801", "1:16", "a whole number from 1 to 604800"},
       {"idle_timeout = \"60\"", "1:16", "a whole number"},

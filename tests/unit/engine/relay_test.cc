@@ -71,9 +71,9 @@ TEST_F(RelayTest, FailedConnectSaysWhyUnderItsId) {
   const struct {
     EndReason end;
     int error;
-  } table[] = {{EndReason::kRefused, ECONNREFUSED},
-               {EndReason::kTimedOut, ETIMEDOUT},
-               {EndReason::kUnreachable, EHOSTUNREACH},
+  } table[] = {{EndReason::kRefused, ECONNREFUSED},     {EndReason::kTimedOut, ETIMEDOUT},
+               {EndReason::kUnreachable, EHOSTUNREACH}, {EndReason::kNetUnreachable, ENETUNREACH},
+               {EndReason::kNoProtocol, ENOPROTOOPT},   {EndReason::kProhibited, EACCES},
                {EndReason::kReset, ECONNRESET}};
   for (const auto& row : table) {
     Initiator one(&rig_);
