@@ -17,6 +17,9 @@ namespace mptcptls {
   X(drop_not_tcp, "packets of another protocol")                                         \
   X(drop_no_connection, "segments for no connection and no listener (answered by RST)")  \
   X(drop_limits, "SYNs ignored because a table or a backlog was full")                   \
+  X(syncookies_sent, "SYNs answered by a SYN cookie, as the queue was full")             \
+  X(syncookies_received, "connections made from a SYN cookie that came back")            \
+  X(syncookies_failed, "ACKs that returned a forged or stale SYN cookie")                \
   X(drop_out_of_window, "segments outside the receive window (answered by ACK)")         \
   X(drop_paws, "segments refused by timestamps (RFC 7323 5)")                            \
   X(drop_memory, "payload dropped because a bounded queue was full")                     \

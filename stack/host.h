@@ -34,7 +34,8 @@ struct HostConfig {
   size_t max_early = 256u << 20;     // bytes that came ahead of their turn, all together
   size_t send_buffer = 4u << 20;     // bytes per connection
   size_t receive_buffer = 6u << 20;  // bytes per connection: what the advertised window may reach
-  size_t max_syn_queue = 1024;
+  // Half-open connections; a SYN beyond them is answered by a SYN cookie.
+  size_t max_syn_queue = 1024, max_syn_queue_per_listener = 512;
   bool segmentation = true;  // the device takes 64 KiB segments
   bool checksum = false;     // flag A in what we offer
   Duration cache_lifetime = std::chrono::minutes(10);

@@ -21,6 +21,8 @@
 #include "stack/mptcp/capability_cache.h"
 #include "stack/mptcp/connection_impl.h"
 #include "stack/mptcp/host_services.h"
+#include "stack/syn_cookie.h"
+#include "stack/syn_queue.h"
 #include "stack/timer.h"
 #include "stack/wire/segment.h"
 
@@ -91,7 +93,13 @@ class HostImpl final : public Host, public HostServices {
   bool CountDrop(DropReason reason);
   void InputIcmp(Time now, ByteSpan packet);
   void InputUnknown(Time now, const Segment& segment);
-  void InputSyn(Time now, const Segment& segment, const LocalAddress& local);
+  // host_syn.cc
+  void InputSyn(Time now, const Segment& segment, const LocalAddress& local,
+                std::optional<Seq> iss);
+  ConnectionImpl* NewResponder(ListenerId listener);
+  void AnswerByCookie(Time now, const Segment& syn, const Listener& listener);
+  bool InputCookie(Time now, const Segment& segment, const LocalAddress& local);
+  uint32_t LayOutToken(uint32_t random) const;
   void InputJoin(Time now, const Segment& segment, const LocalAddress& local);
   void Refuse(const Segment& segment, std::optional<TcpRst> reason);
   const LocalAddress* FindLocal(const IpAddress& address) const;
@@ -113,8 +121,9 @@ class HostImpl final : public Host, public HostServices {
   absl::flat_hash_map<FourTuple, Subflow*> subflows_;        // looked up, never walked
   absl::flat_hash_map<uint32_t, ConnectionImpl*> by_token_;  // likewise
   std::map<uint16_t, size_t> port_uses_;                     // by local port of subflows
-  std::map<uint64_t, ListenerId> half_open_;                 // connections before their third ACK
-  std::map<IpAddress, size_t> parked_by_source_;             // by /32 or /64
+  SynQueue syn_queue_;                                       // connections before their third ACK
+  SynCookies cookies_;
+  std::map<IpAddress, size_t> parked_by_source_;  // by /32 or /64
   size_t parked_ = 0;
   uint64_t last_id_ = 0;
   int depth_ = 0;

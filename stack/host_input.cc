@@ -76,28 +76,14 @@ void HostImpl::InputUnknown(Time now, const Segment& segment) {
     ++counters_.drop_no_connection;
     return;
   }
-  if (!segment.syn || segment.has_ack) return Refuse(segment, std::nullopt);
   // A copy: callbacks may change the addresses.
   const LocalAddress address = *local;
-  if (segment.options.mptcp.join) return InputJoin(now, segment, address);
-  InputSyn(now, segment, address);
-}
-
-void HostImpl::InputSyn(Time now, const Segment& segment, const LocalAddress& local) {
-  const Listener* listener = listeners_.Next(segment.tuple.local);
-  if (listener == nullptr) return Refuse(segment, std::nullopt);
-  if (half_open_.size() >= config_.max_syn_queue ||
-      connections_.size() >= config_.max_connections || !listener->observer->CanAccept()) {
-    ++counters_.drop_limits;
+  if (!segment.syn || segment.has_ack) {
+    if (!InputCookie(now, segment, address)) Refuse(segment, std::nullopt);
     return;
   }
-  const uint64_t id = ++last_id_;
-  auto owned = std::make_unique<ConnectionImpl>(this, id, false);
-  ConnectionImpl* connection = owned.get();
-  connections_[id] = std::move(owned);
-  half_open_[id] = listener->id;
-  const ListenOptions options = listener->options;
-  connection->Accept(now, segment, local, options);
+  if (segment.options.mptcp.join) return InputJoin(now, segment, address);
+  InputSyn(now, segment, address, std::nullopt);
 }
 
 // PROTOCOL.md 4: by token, but only on the connection's own port or one that it announced.

@@ -73,28 +73,61 @@ bool ConnectionImpl::Connect(Time now, const FourTuple& tuple, const LocalAddres
 }
 
 void ConnectionImpl::Accept(Time now, const Segment& syn, const LocalAddress& local,
-                            const ListenOptions& options) {
-  first_ = syn.tuple;
+                            const ListenOptions& options, std::optional<Seq> iss) {
   auth_ = options.auth;
   wildcard_ = options.wildcard;
-  const auto config = services_->NewSubflowConfig(now, syn.tuple);
-  if (config && syn.options.mptcp.capable) ChooseAnswer(*syn.options.mptcp.capable, options);
+  auto config = services_->NewSubflowConfig(now, syn.tuple);
+  if (config && iss) config->iss = *iss;
+  if (config && syn.options.mptcp.capable) {
+    ChooseAnswer(*syn.options.mptcp.capable, options, nullptr);
+  }
+  NewPassivePath(syn.tuple, local, config);
+  if (!closed_) paths_.back()->subflow->Accept(now, syn);
+}
+
+void ConnectionImpl::AcceptCookie(Time now, const Segment& segment, const LocalAddress& local,
+                                  const ListenOptions& options, const SynCookie& cookie) {
+  auth_ = options.auth;
+  wildcard_ = options.wildcard;
+  // The SYN as it must have been.
+  Segment syn;
+  syn.tuple = segment.tuple;
+  syn.syn = true;
+  syn.seq = segment.seq - 1;
+  syn.options = cookie.syn_options;
+  syn.options.timestamps = segment.options.timestamps;
+  auto config = services_->NewSubflowConfig(now, syn.tuple);
+  if (config) config->iss = cookie.isn;
+  if (config && segment.options.mptcp.capable) {
+    MpCapable offer = *segment.options.mptcp.capable;
+    offer.form = MpCapable::Form::kSyn;
+    ChooseAnswer(offer, options, &cookie);
+  }
+  NewPassivePath(syn.tuple, local, config);
+  if (closed_) return;
+  Subflow* const subflow = paths_.back()->subflow.get();
+  subflow->AcceptCookie(syn);
+  subflow->Input(now, segment);
+}
+
+void ConnectionImpl::NewPassivePath(const FourTuple& tuple, const LocalAddress& local,
+                                    const std::optional<SubflowConfig>& config) {
+  first_ = tuple;
   auto path = std::make_unique<Path>();
-  path->tuple = syn.tuple;
+  path->tuple = tuple;
   path->uplink = local.uplink;
   local_ids_[local.address] = 0;
   SubflowConfig own = config.value_or(SubflowConfig{});
   own.windows_at_data_level = offer_ != Offer::kNone;
   path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
                                             services_->timers(), services_->counters());
-  if (!config || !services_->AddSubflow(syn.tuple, path->subflow.get())) {
+  if (!config || !services_->AddSubflow(tuple, path->subflow.get())) {
     closed_ = true;
     end_ = EndReason::kUnreachable;
     services_->MayBeFinished(this);
     return;
   }
   paths_.push_back(std::move(path));
-  paths_.back()->subflow->Accept(now, syn);
 }
 
 // ---- Writing

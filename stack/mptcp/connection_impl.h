@@ -22,6 +22,7 @@
 #include "stack/mptcp/mapping_queue.h"
 #include "stack/mptcp/range_set.h"
 #include "stack/mptcp/reassembly.h"
+#include "stack/syn_cookie.h"
 
 namespace mptcptls {
 
@@ -33,8 +34,18 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   // ---- What Host calls (host_services.h)
   bool Connect(Time now, const FourTuple& tuple, const LocalAddress& local,
                const ConnectOptions& options, ConnectionObserver* observer);
-  void Accept(Time now, const Segment& syn, const LocalAddress& local,
-              const ListenOptions& options);
+  void Accept(Time now, const Segment& syn, const LocalAddress& local, const ListenOptions& options,
+              std::optional<Seq> iss);
+  // Responder, from the segment that returned a SYN cookie.
+  void AcceptCookie(Time now, const Segment& segment, const LocalAddress& local,
+                    const ListenOptions& options, const SynCookie& cookie);
+  // What answers a SYN's MP_CAPABLE in a SYN cookie's SYN/ACK; nullopt: nothing does.
+  static std::optional<MpCapable> AnswerWithoutState(const MpCapable& offer,
+                                                     const ListenOptions& options,
+                                                     const HostConfig& config,
+                                                     const SynCookie& cookie);
+  // The token that follows from an answer to MP_CAPABLE.
+  static uint32_t TokenOf(const MpCapable& answer);
   Verdict OnJoinSyn(Time now, const Segment& syn, const LocalAddress& local);
   TcpRst JoinRefusal() const { return join_refusal_; }
   bool PortIsOurs(uint16_t local_port) const;
@@ -159,7 +170,11 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void MakeSecrets();
   Verdict TakeSynAck(Time now, const Segment& segment);
   Verdict TakeThirdAck(Time now, const Segment& segment);
-  void ChooseAnswer(const MpCapable& offer, const ListenOptions& options);
+  static Offer AnswerTo(const MpCapable& offer, const ListenOptions& options);
+  void ChooseAnswer(const MpCapable& offer, const ListenOptions& options, const SynCookie* cookie);
+  static MpCapable SynAckOption(Offer answer, bool checksum, uint64_t sender);
+  void NewPassivePath(const FourTuple& tuple, const LocalAddress& local,
+                      const std::optional<SubflowConfig>& config);
   void BecomeMptcp(Mode mode, const MpCapable& peer);
   void BecomeTcp();
   void RecordAnswer(Time now, Mode answer);

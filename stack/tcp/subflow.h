@@ -135,6 +135,12 @@ struct SubflowConfig {
   bool segmentation = true;          // false: never more than one MSS a packet
   Duration time_wait = std::chrono::seconds(60);
   EarlyBudget* early = nullptr;  // for what comes out of order; null: unlimited
+
+  // What our timestamps say (RFC 7323 5.4): milliseconds, from an offset of the connection's own.
+  uint32_t TimestampClock(Time now) const {
+    return timestamp_offset +
+           static_cast<uint32_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
+  }
 };
 
 struct SubflowInfo {
@@ -163,8 +169,9 @@ class Subflow {
   // ---- Opening
   void Connect(Time now);                     // active: sends the SYN
   void Accept(Time now, const Segment& syn);  // passive: takes the SYN's options, sends the SYN/ACK
-  // Passive with SYN cookies or a parked join: establishes from the third ACK alone is Host's
-  // affair, later.
+  // Passive, from a SYN cookie: the SYN/ACK went out without this object. `syn` is what the cookie
+  // kept; the caller gives the segment that returned it to Input() next.
+  void AcceptCookie(const Segment& syn);
 
   // ---- Packets that Host demultiplexed to this subflow
   void Input(Time now, const Segment& segment);

@@ -29,6 +29,7 @@ class Subflow::Impl {
   // ---- subflow_state.cc
   void Connect(Time now);
   void Accept(Time now, const Segment& syn);
+  void AcceptCookie(const Segment& syn);
   void Close(Time now);
   void Abort(Time now);
   void Discard();
@@ -93,10 +94,6 @@ class Subflow::Impl {
   void AddSackBlocks(TcpOptions* options) const;
   uint16_t TakeWindow(bool syn);
   void WindowMayHaveOpened(Time now);
-  uint32_t TimestampClock(Time now) const {
-    return config_.timestamp_offset +
-           static_cast<uint32_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
-  }
 
   Seq EmptySeq() const;
   // Less window than this is told as none (RFC 9293 3.8.6.2.2).

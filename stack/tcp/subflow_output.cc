@@ -172,7 +172,7 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   if (headers->has_ack) headers->ack = rcv_nxt_;
   TcpOptions& o = headers->options;
   if (timestamps_ && !bare_)
-    o.timestamps = Timestamps{TimestampClock(now), headers->has_ack ? ts_recent_ : 0};
+    o.timestamps = Timestamps{config_.TimestampClock(now), headers->has_ack ? ts_recent_ : 0};
   const bool holes = sack_ && !early_.empty() && !headers->syn;
   const size_t used = EncodedSize(o);
   const bool pure_ack = plan.kind == SegmentPlan::Kind::kAck;

@@ -80,6 +80,13 @@ void Subflow::Impl::Accept(Time now, const Segment& syn) {
   SendSyn(now);
 }
 
+void Subflow::Impl::AcceptCookie(const Segment& syn) {
+  TakeSynOptions(syn);
+  state_ = TcpState::kSynReceived;
+  snd_nxt_ = iss_ + 1;
+  TakeWindow(true);  // as the SYN/ACK promised
+}
+
 // The handshake is done: `segment` is the SYN/ACK (active) or the ACK of ours (passive).
 void Subflow::Impl::Establish(Time now, const Segment& segment) {
   snd_una_ = iss_ + 1;
@@ -187,6 +194,7 @@ Subflow::~Subflow() = default;
 
 void Subflow::Connect(Time now) { impl_->Connect(now); }
 void Subflow::Accept(Time now, const Segment& syn) { impl_->Accept(now, syn); }
+void Subflow::AcceptCookie(const Segment& syn) { impl_->AcceptCookie(syn); }
 void Subflow::Input(Time now, const Segment& segment) { impl_->Input(now, segment); }
 void Subflow::OnIcmpError(Time now, const IcmpError& error) { impl_->OnIcmpError(now, error); }
 size_t Subflow::SendRoom(bool respect_window) const { return impl_->SendRoom(respect_window); }
