@@ -20,6 +20,8 @@ namespace mptcptls {
   X(syncookies_sent, "SYNs answered by a SYN cookie, as the queue was full")             \
   X(syncookies_received, "connections made from a SYN cookie that came back")            \
   X(syncookies_failed, "ACKs that returned a forged or stale SYN cookie")                \
+  X(time_wait_overflow, "TIME-WAITs cut short because there were too many")              \
+  X(time_wait_reused, "TIME-WAITs ended by a new connection (RFC 6191)")                 \
   X(drop_out_of_window, "segments outside the receive window (answered by ACK)")         \
   X(drop_paws, "segments refused by timestamps (RFC 7323 5)")                            \
   X(drop_memory, "payload dropped because a bounded queue was full")                     \

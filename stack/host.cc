@@ -27,6 +27,7 @@ HostImpl::HostImpl(const HostConfig& config, Environment* environment)
       environment_(environment),
       blocks_(config.max_blocks),
       early_(config.max_early),
+      time_waits_{config.max_time_waits},
       cache_(config.cache_lifetime),
       isns_(environment),
       syn_queue_(config.max_syn_queue, config.max_syn_queue_per_listener),
@@ -202,6 +203,7 @@ std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTupl
   config.timestamp_offset = isns_.TimestampOffset(tuple);
   config.segmentation = config_.segmentation;
   config.time_wait = config_.time_wait;
+  config.time_waits = &time_waits_;
   config.early = &early_;
   // The least scale that can tell of the whole buffer: a larger one only rounds more.
   config.window_scale = 0;

@@ -40,6 +40,7 @@ struct HostConfig {
   bool checksum = false;     // flag A in what we offer
   Duration cache_lifetime = std::chrono::minutes(10);
   Duration time_wait = std::chrono::seconds(60);
+  size_t max_time_waits = 16384;    // subflows in TIME-WAIT
   size_t token_server_id_bits = 0;  // 0: random layout (PROTOCOL.md 6)
   uint16_t token_server_id = 0;
 };

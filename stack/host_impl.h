@@ -92,7 +92,8 @@ class HostImpl final : public Host, public HostServices {
 
   bool CountDrop(DropReason reason);
   void InputIcmp(Time now, ByteSpan packet);
-  void InputUnknown(Time now, const Segment& segment);
+  void InputUnknown(Time now, const Segment& segment, std::optional<Seq> iss);
+  bool MayOpen(const Segment& syn) const;
   // host_syn.cc
   void InputSyn(Time now, const Segment& segment, const LocalAddress& local,
                 std::optional<Seq> iss);
@@ -114,6 +115,7 @@ class HostImpl final : public Host, public HostServices {
   TimerQueue timers_;
   BlockPool blocks_;
   EarlyBudget early_;
+  TimeWaitBudget time_waits_;
   CapabilityCache cache_;
   IsnGenerator isns_;
   std::vector<LocalAddress> addresses_;

@@ -23,15 +23,20 @@ void HostImpl::Input(Time now, ByteSpan packet, bool partial_checksum) {
   Segment segment;
   if (!CountDrop(ParseSegment(packet, partial_checksum, &segment))) return;
   counters_.options_malformed += segment.options.mptcp.malformed;
-  auto it = subflows_.find(segment.tuple);
-  if (it != subflows_.end() && segment.syn && !segment.has_ack && !segment.rst &&
-      it->second->state() == TcpState::kTimeWait) {
-    // RFC 9293 3.10.7.4: a SYN in TIME-WAIT opens anew; the old one leaves without a word.
-    it->second->Abort(now);
-    it = subflows_.find(segment.tuple);
-  }
-  if (it != subflows_.end()) return it->second->Input(now, segment);
-  InputUnknown(now, segment);
+  const auto it = subflows_.find(segment.tuple);
+  if (it == subflows_.end()) return InputUnknown(now, segment, std::nullopt);
+  const auto iss = it->second->IssOfNext(segment);
+  if (!iss || !MayOpen(segment)) return it->second->Input(now, segment);
+  // The old one leaves without a word.
+  ++counters_.time_wait_reused;
+  it->second->Abort(now);
+  InputUnknown(now, segment, iss);
+}
+
+// Whether anybody could take this SYN: else TIME-WAIT is not given up for it.
+bool HostImpl::MayOpen(const Segment& syn) const {
+  const auto& join = syn.options.mptcp.join;
+  return join ? by_token_.contains(join->token) : listeners_.Any(syn.tuple.local);
 }
 
 // True: no reason to drop it.
@@ -69,7 +74,7 @@ void HostImpl::InputIcmp(Time now, ByteSpan packet) {
   it->second->OnIcmpError(now, error);
 }
 
-void HostImpl::InputUnknown(Time now, const Segment& segment) {
+void HostImpl::InputUnknown(Time now, const Segment& segment, std::optional<Seq> iss) {
   const LocalAddress* local = FindLocal(segment.tuple.local.address);
   // An address that we do not have (any more) does not answer.
   if (local == nullptr || segment.rst) {
@@ -83,7 +88,7 @@ void HostImpl::InputUnknown(Time now, const Segment& segment) {
     return;
   }
   if (segment.options.mptcp.join) return InputJoin(now, segment, address);
-  InputSyn(now, segment, address, std::nullopt);
+  InputSyn(now, segment, address, iss);
 }
 
 // PROTOCOL.md 4: by token, but only on the connection's own port or one that it announced.

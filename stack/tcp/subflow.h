@@ -27,6 +27,7 @@
 #include "stack/buffer.h"
 #include "stack/counters.h"
 #include "stack/environment.h"
+#include "stack/tcp/time_wait.h"
 #include "stack/timer.h"
 #include "stack/types.h"
 #include "stack/wire/icmp.h"
@@ -134,7 +135,8 @@ struct SubflowConfig {
   size_t max_segment_bytes = 65000;  // payload per SendData(), before headers
   bool segmentation = true;          // false: never more than one MSS a packet
   Duration time_wait = std::chrono::seconds(60);
-  EarlyBudget* early = nullptr;  // for what comes out of order; null: unlimited
+  TimeWaitBudget* time_waits = nullptr;  // null: unlimited
+  EarlyBudget* early = nullptr;          // for what comes out of order; null: unlimited
 
   // What our timestamps say (RFC 7323 5.4): milliseconds, from an offset of the connection's own.
   uint32_t TimestampClock(Time now) const {
@@ -177,6 +179,10 @@ class Subflow {
   void Input(Time now, const Segment& segment);
   // ICMP error quoting sequence number `seq` of ours; ignored unless in flight (RFC 5927).
   void OnIcmpError(Time now, const IcmpError& error);
+
+  // In TIME-WAIT: where a connection that `syn` opens between the same ends begins (RFC 6191);
+  // nullopt: this one goes on.
+  std::optional<Seq> IssOfNext(const Segment& syn) const;
 
   // ---- Sending
   // Payload bytes that congestion window and the peer's window (`respect_window`) allow now,

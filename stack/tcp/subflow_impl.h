@@ -37,6 +37,8 @@ class Subflow::Impl {
   void TakeSynOptions(const Segment& segment);
   void Establish(Time now, const Segment& segment);
   void EnterTimeWait(Time now);
+  void LeaveTimeWait();
+  std::optional<Seq> IssOfNext(const Segment& syn) const;
   void Finish(Time now, CloseReason reason, const TcpRst* reset);
   void SetMtu(uint32_t mtu);
 
@@ -115,6 +117,7 @@ class Subflow::Impl {
 
   TcpState state_ = TcpState::kClosed;
   bool initiator_ = false, was_established_ = false, close_when_established_ = false;
+  bool counted_time_wait_ = false;  // in config_.time_waits
 
   // Options of the connection (RFC 7323, RFC 2018), fixed by the SYNs.
   bool timestamps_ = true, sack_ = true, scaling_ = true;

@@ -139,6 +139,7 @@ void Subflow::Impl::Abort(Time now) {
 
 void Subflow::Impl::Discard() {
   state_ = TcpState::kClosed;
+  LeaveTimeWait();
   for (Timer* t : {&retransmit_, &probe_, &reorder_, &delayed_ack_, &time_wait_}) t->Cancel();
   sent_.clear();
   early_.clear();
@@ -149,13 +150,39 @@ void Subflow::Impl::EnterTimeWait(Time now) {
   retransmit_.Cancel();
   probe_.Cancel();
   reorder_.Cancel();
-  time_wait_.Set(now + config_.time_wait);
+  Duration wait = config_.time_wait;
+  if (TimeWaitBudget* budget = config_.time_waits; budget != nullptr) {
+    if (budget->used < budget->limit) {
+      ++budget->used;
+      counted_time_wait_ = true;
+    } else {
+      ++counters_->time_wait_overflow;
+      wait = Duration::zero();  // once the last FIN is acknowledged
+    }
+  }
+  config_.time_wait = wait;
+  time_wait_.Set(now + wait);
+}
+
+void Subflow::Impl::LeaveTimeWait() {
+  if (!counted_time_wait_) return;
+  counted_time_wait_ = false;
+  --config_.time_waits->used;
+}
+
+std::optional<Seq> Subflow::Impl::IssOfNext(const Segment& syn) const {
+  if (state_ != TcpState::kTimeWait) return std::nullopt;
+  const TimeWaitPeer peer = {rcv_nxt_,
+                             timestamps_ ? std::optional<uint32_t>(ts_recent_) : std::nullopt};
+  if (!OpensAnew(peer, syn)) return std::nullopt;
+  return IssAfter(snd_nxt_);
 }
 
 void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
   if (state_ == TcpState::kClosed) return;
   // What is unacknowledged stays readable in OnClosed(): the owner sends it again elsewhere.
   state_ = TcpState::kClosed;
+  LeaveTimeWait();
   for (Timer* t : {&retransmit_, &probe_, &reorder_, &delayed_ack_, &time_wait_}) t->Cancel();
   early_.clear();
   owner_->OnClosed(*self_, now, reason, reset);
@@ -197,6 +224,7 @@ void Subflow::Accept(Time now, const Segment& syn) { impl_->Accept(now, syn); }
 void Subflow::AcceptCookie(const Segment& syn) { impl_->AcceptCookie(syn); }
 void Subflow::Input(Time now, const Segment& segment) { impl_->Input(now, segment); }
 void Subflow::OnIcmpError(Time now, const IcmpError& error) { impl_->OnIcmpError(now, error); }
+std::optional<Seq> Subflow::IssOfNext(const Segment& syn) const { return impl_->IssOfNext(syn); }
 size_t Subflow::SendRoom(bool respect_window) const { return impl_->SendRoom(respect_window); }
 Mapping Subflow::SendData(Time now, const Payload& payload, Mapping mapping, bool push) {
   return impl_->SendData(now, payload, mapping, push);
