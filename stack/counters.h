@@ -34,6 +34,9 @@ namespace mptcptls {
   X(fast_recoveries, "recoveries entered by SACK or duplicate ACKs")                     \
   X(tlp_sent, "tail loss probes")                                                        \
   X(zero_window_probes, "window probes sent")                                            \
+  X(keepalive_probes, "keepalive probes sent")                                           \
+  X(keepalive_timeouts, "subflows ended because no keepalive probe was answered")        \
+  X(orphans_reset, "connections reset because too many had lost their program")          \
   X(resets_sent, "RST segments sent")                                                    \
   X(resets_received, "RST segments accepted")                                            \
   X(icmp_errors, "ICMP errors that matched a subflow")                                   \

@@ -155,6 +155,16 @@ void HostImpl::ForEachConnection(const std::function<void(Connection&)>& visit) 
   for (const auto& [id, connection] : connections_) visit(*connection);
 }
 
+// As net.ipv4.tcp_max_orphans.
+bool HostImpl::TakeOrphanSlot() {
+  if (orphans_ >= config_.max_orphans) {
+    ++counters_.orphans_reset;
+    return false;
+  }
+  ++orphans_;
+  return true;
+}
+
 // ---- Subflows and ports
 
 bool HostImpl::AddSubflow(const FourTuple& tuple, Subflow* subflow) {
@@ -199,7 +209,8 @@ std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTupl
   SubflowConfig config;
   config.tuple = tuple;
   config.mtu = *mtu;
-  config.iss = isns_.Isn(now, tuple);
+  const bool again = reuse_ && reuse_->first == tuple;
+  config.iss = again ? reuse_->second : isns_.Isn(now, tuple);
   config.timestamp_offset = isns_.TimestampOffset(tuple);
   config.segmentation = config_.segmentation;
   config.time_wait = config_.time_wait;

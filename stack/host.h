@@ -40,6 +40,7 @@ struct HostConfig {
   bool checksum = false;     // flag A in what we offer
   Duration cache_lifetime = std::chrono::minutes(10);
   Duration time_wait = std::chrono::seconds(60);
+  size_t max_orphans = 8192;        // connections that are not over and whose program is gone
   size_t max_time_waits = 16384;    // subflows in TIME-WAIT
   size_t token_server_id_bits = 0;  // 0: random layout (PROTOCOL.md 6)
   uint16_t token_server_id = 0;
@@ -51,6 +52,8 @@ struct ConnectOptions {
   bool clear_port = false;                 // auto: the remote port is one of clear_ports
   std::optional<IpAddress> local_address;  // what the program bound
   uint16_t local_port = 0;                 // what the program bound; 0: one of SourcePorts()
+  int syn_retries = 6;                     // TCP_SYNCNT
+  StreamOptions stream;
 };
 
 struct ListenOptions {

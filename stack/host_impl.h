@@ -73,6 +73,8 @@ class HostImpl final : public Host, public HostServices {
   bool TakeParkingSlot(const IpAddress& source) override;
   void ReturnParkingSlot(const IpAddress& source) override;
   void AwaitMemory(ConnectionImpl* connection) override;
+  bool TakeOrphanSlot() override;
+  void ReturnOrphanSlot() override { --orphans_; }
   bool Established(ConnectionImpl* connection, Time now) override;
   void MayBeFinished(ConnectionImpl* connection) override;
 
@@ -92,11 +94,10 @@ class HostImpl final : public Host, public HostServices {
 
   bool CountDrop(DropReason reason);
   void InputIcmp(Time now, ByteSpan packet);
-  void InputUnknown(Time now, const Segment& segment, std::optional<Seq> iss);
+  void InputUnknown(Time now, const Segment& segment);
   bool MayOpen(const Segment& syn) const;
   // host_syn.cc
-  void InputSyn(Time now, const Segment& segment, const LocalAddress& local,
-                std::optional<Seq> iss);
+  void InputSyn(Time now, const Segment& segment, const LocalAddress& local);
   ConnectionImpl* NewResponder(ListenerId listener);
   void AnswerByCookie(Time now, const Segment& syn, const Listener& listener);
   bool InputCookie(Time now, const Segment& segment, const LocalAddress& local);
@@ -125,6 +126,9 @@ class HostImpl final : public Host, public HostServices {
   std::map<uint16_t, size_t> port_uses_;                     // by local port of subflows
   SynQueue syn_queue_;                                       // connections before their third ACK
   SynCookies cookies_;
+  // While a SYN is processed that ended a TIME-WAIT: its ends, and where our side begins.
+  std::optional<std::pair<FourTuple, Seq>> reuse_;
+  size_t orphans_ = 0;
   std::map<IpAddress, size_t> parked_by_source_;  // by /32 or /64
   size_t parked_ = 0;
   uint64_t last_id_ = 0;

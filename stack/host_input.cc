@@ -24,13 +24,15 @@ void HostImpl::Input(Time now, ByteSpan packet, bool partial_checksum) {
   if (!CountDrop(ParseSegment(packet, partial_checksum, &segment))) return;
   counters_.options_malformed += segment.options.mptcp.malformed;
   const auto it = subflows_.find(segment.tuple);
-  if (it == subflows_.end()) return InputUnknown(now, segment, std::nullopt);
+  if (it == subflows_.end()) return InputUnknown(now, segment);
   const auto iss = it->second->IssOfNext(segment);
   if (!iss || !MayOpen(segment)) return it->second->Input(now, segment);
   // The old one leaves without a word.
   ++counters_.time_wait_reused;
   it->second->Abort(now);
-  InputUnknown(now, segment, iss);
+  reuse_ = {segment.tuple, *iss};
+  InputUnknown(now, segment);
+  reuse_.reset();
 }
 
 // Whether anybody could take this SYN: else TIME-WAIT is not given up for it.
@@ -74,7 +76,7 @@ void HostImpl::InputIcmp(Time now, ByteSpan packet) {
   it->second->OnIcmpError(now, error);
 }
 
-void HostImpl::InputUnknown(Time now, const Segment& segment, std::optional<Seq> iss) {
+void HostImpl::InputUnknown(Time now, const Segment& segment) {
   const LocalAddress* local = FindLocal(segment.tuple.local.address);
   // An address that we do not have (any more) does not answer.
   if (local == nullptr || segment.rst) {
@@ -88,7 +90,7 @@ void HostImpl::InputUnknown(Time now, const Segment& segment, std::optional<Seq>
     return;
   }
   if (segment.options.mptcp.join) return InputJoin(now, segment, address);
-  InputSyn(now, segment, address, iss);
+  InputSyn(now, segment, address);
 }
 
 // PROTOCOL.md 4: by token, but only on the connection's own port or one that it announced.

@@ -7,9 +7,7 @@
 
 namespace mptcptls {
 
-// `iss`: to begin with, where the ends were used before (RFC 6191); else RFC 6528's.
-void HostImpl::InputSyn(Time now, const Segment& segment, const LocalAddress& local,
-                        std::optional<Seq> iss) {
+void HostImpl::InputSyn(Time now, const Segment& segment, const LocalAddress& local) {
   const Listener* listener = listeners_.Next(segment.tuple.local);
   if (listener == nullptr) return Refuse(segment, std::nullopt);
   if (connections_.size() >= config_.max_connections || !listener->observer->CanAccept()) {
@@ -17,10 +15,10 @@ void HostImpl::InputSyn(Time now, const Segment& segment, const LocalAddress& lo
     return;
   }
   // Where TIME-WAIT made room, only a state of its own can begin above the old sequence numbers.
-  if (!iss && !syn_queue_.HasRoom(listener->id)) return AnswerByCookie(now, segment, *listener);
+  if (!reuse_ && !syn_queue_.HasRoom(listener->id)) return AnswerByCookie(now, segment, *listener);
   const ListenOptions options = listener->options;
   ConnectionImpl* connection = NewResponder(listener->id);
-  connection->Accept(now, segment, local, options, iss);
+  connection->Accept(now, segment, local, options);
 }
 
 ConnectionImpl* HostImpl::NewResponder(ListenerId listener) {

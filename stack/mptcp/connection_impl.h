@@ -20,6 +20,7 @@
 #include "stack/mptcp/crypto.h"
 #include "stack/mptcp/host_services.h"
 #include "stack/mptcp/mapping_queue.h"
+#include "stack/mptcp/nagle.h"
 #include "stack/mptcp/range_set.h"
 #include "stack/mptcp/reassembly.h"
 #include "stack/syn_cookie.h"
@@ -34,8 +35,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   // ---- What Host calls (host_services.h)
   bool Connect(Time now, const FourTuple& tuple, const LocalAddress& local,
                const ConnectOptions& options, ConnectionObserver* observer);
-  void Accept(Time now, const Segment& syn, const LocalAddress& local, const ListenOptions& options,
-              std::optional<Seq> iss);
+  void Accept(Time now, const Segment& syn, const LocalAddress& local,
+              const ListenOptions& options);
   // Responder, from the segment that returned a SYN cookie.
   void AcceptCookie(Time now, const Segment& segment, const LocalAddress& local,
                     const ListenOptions& options, const SynCookie& cookie);
@@ -73,6 +74,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void SetKeys(Time now, const ConnectionKeys& keys) override;
   void RefuseKeys(Time now, std::string reason) override;
   bool WantsKeys() const override;
+  void SetOptions(Time now, const StreamOptions& options) override;
   void NoteTls() override { tls_seen_ = true; }
   void Orphan(Time now) override;
   ConnectionInfo Info(Time now) const override;
@@ -164,6 +166,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   bool LocalEndAcked() const;
   void LearnOnEnd(Time now, EndReason end);
   void CheckOrphan(Time now);
+  void AwaitPeersFin(Time now);
+  void ReturnOrphanSlot();
 
   // ---- handshake.cc
   Offer ChooseOffer(Time now, const ConnectOptions& options);
@@ -219,6 +223,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void Push(Time now);
   bool PushReinjections(Time now);
   bool PushNew(Time now);
+  size_t HoldShort(Time now, const Path& path, size_t size);
+  void Flush(Time now);
   Path* Pick(Time now, const Path* avoid, size_t backlog);
   size_t SendRange(Time now, Path* path, uint64_t offset, size_t size);
   void ProbeClosedWindow(Time now);
@@ -292,6 +298,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   uint64_t una_ = 0;        // first offset without a Data ACK
   uint64_t peer_edge_ = 0;  // first offset beyond the peer's window
   RangeSet reinject_;
+  StreamOptions options_;
+  Nagle nagle_;
   bool shutdown_ = false, fin_sent_ = false, fin_acked_ = false, write_blocked_ = false;
   bool starving_ = false;  // the host knows that we wait for memory
   bool fin_due_ = false;   // the next pure ACK carries DATA_FIN
@@ -308,7 +316,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   uint64_t tcp_received_ = 0;
 
   // Ending
-  bool closed_ = false, orphaned_ = false, closing_subflows_ = false, aborting_ = false;
+  bool closed_ = false, orphaned_ = false, orphan_counted_ = false, closing_subflows_ = false,
+       aborting_ = false;
   EndReason end_ = EndReason::kNone;
   Time no_path_since_ = kNever;
   Time linger_until_ = kNever;
@@ -328,7 +337,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   std::deque<ParkedJoin> parked_;
   Subflow* control_on_ = nullptr;  // the subflow whose next ACK carries control options
 
-  Timer path_timer_, data_timer_, fin_timer_, push_timer_;
+  Timer path_timer_, data_timer_, fin_timer_, push_timer_, cork_timer_;
 };
 
 }  // namespace mptcptls

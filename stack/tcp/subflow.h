@@ -27,6 +27,7 @@
 #include "stack/buffer.h"
 #include "stack/counters.h"
 #include "stack/environment.h"
+#include "stack/tcp/keepalive.h"
 #include "stack/tcp/time_wait.h"
 #include "stack/timer.h"
 #include "stack/types.h"
@@ -128,13 +129,14 @@ struct SubflowConfig {
   uint32_t timestamp_offset = 0;  // per connection, random
   int syn_retries = 6;            // net.ipv4.tcp_syn_retries
   int synack_retries = 5;
-  int retries = 15;          // net.ipv4.tcp_retries2
+  int retries = 15;          // net.ipv4.tcp_retries2; a user timeout replaces it
   uint8_t window_scale = 9;  // what we offer
   bool windows_at_data_level =
       false;  // MPTCP: the window's right edge may be passed by repeated data (RFC 8684 3.3.5)
   size_t max_segment_bytes = 65000;  // payload per SendData(), before headers
   bool segmentation = true;          // false: never more than one MSS a packet
   Duration time_wait = std::chrono::seconds(60);
+  Patience patience;
   TimeWaitBudget* time_waits = nullptr;  // null: unlimited
   EarlyBudget* early = nullptr;          // for what comes out of order; null: unlimited
 
@@ -203,6 +205,7 @@ class Subflow {
   // Whose the window is, once it is known (SubflowConfig::windows_at_data_level): plain TCP's is
   // the subflow's.
   void SetWindowsAtDataLevel(bool on);
+  void SetPatience(Time now, const Patience& patience);
   // Closed without a word on the wire (owner is gone, host leaves).
   void Discard();
 
@@ -216,6 +219,7 @@ class Subflow {
   int consecutive_timeouts() const;  // > 0: the path is not answering
   Time last_received() const;
   Duration srtt() const;
+  uint32_t mss() const;  // payload bytes of a full segment
   SubflowInfo Info() const;
   // Unacknowledged payload ranges in sequence order, as they were mapped: what must be reinjected
   // when this path dies.

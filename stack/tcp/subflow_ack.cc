@@ -252,7 +252,8 @@ void Subflow::Impl::FinAcked(Time now) {
 
 void Subflow::Impl::ArmRetransmit(Time now) {
   Duration rto = rtt_.Rto() * (int64_t{1} << std::min(backoff_, kMaxBackoff));
-  retransmit_.Set(now + std::min(rto, Duration(RttEstimator::kMaxRto)));
+  retransmit_.Set(std::min(now + std::min(rto, Duration(RttEstimator::kMaxRto)),
+                           user_timeout_.Deadline(snd_una_, config_.patience)));
 }
 
 // RFC 8985 7.2
@@ -291,6 +292,7 @@ void Subflow::Impl::OnRetransmitTimer(Time now) {
   ++info_.timeouts;
   ++consecutive_timeouts_;
   ++unanswered_timeouts_;
+  if (UserTimeoutOver(now)) return Finish(now, CloseReason::kTimedOut, nullptr);
   if (state_ == TcpState::kSynSent || state_ == TcpState::kSynReceived) {
     const int limit = state_ == TcpState::kSynSent ? config_.syn_retries : config_.synack_retries;
     if (syn_transmissions_ > limit) return Finish(now, CloseReason::kTimedOut, nullptr);
@@ -300,7 +302,7 @@ void Subflow::Impl::OnRetransmitTimer(Time now) {
   if (sent_.empty()) return;
   if (snd_wnd_ == 0) return ProbeWindow(now);
   ++counters_->rto_fired;
-  if (unanswered_timeouts_ > config_.retries) {
+  if (unanswered_timeouts_ > MaxRetries()) {
     return Finish(now, CloseReason::kTimedOut, nullptr);
   }
   probe_.Cancel();
@@ -326,7 +328,7 @@ void Subflow::Impl::OnRetransmitTimer(Time now) {
 
 // RFC 9293 3.8.6.1: the first unacknowledged byte again; silence here is no congestion.
 void Subflow::Impl::ProbeWindow(Time now) {
-  if (unanswered_timeouts_ > config_.retries) {
+  if (unanswered_timeouts_ > MaxRetries()) {
     return Finish(now, CloseReason::kTimedOut, nullptr);
   }
   ++backoff_;

@@ -4,12 +4,14 @@
 //
 // Timers: `retransmit_` runs while anything that we sent is unacknowledged (RFC 6298 5); `probe_`
 // before it, once per flight, for the tail (RFC 8985 7); `reorder_` when RACK waits for late
-// packets (RFC 8985 6); `delayed_ack_` while an acknowledgement is owed; `time_wait_` at the end.
+// packets (RFC 8985 6); `delayed_ack_` while an acknowledgement is owed; `time_wait_` at the end;
+// `keepalive_timer_` while the program wants to know whether a silent peer lives.
 #ifndef MPTCPTLS_STACK_TCP_SUBFLOW_IMPL_H_
 #define MPTCPTLS_STACK_TCP_SUBFLOW_IMPL_H_
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <cstdint>
 #include <optional>
 
@@ -25,6 +27,9 @@ class Subflow::Impl {
  public:
   Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* owner, Environment* environment,
        TimerQueue* timers, Counters* counters);
+  ~Impl() { LeaveTimeWait(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   // ---- subflow_state.cc
   void Connect(Time now);
@@ -38,6 +43,7 @@ class Subflow::Impl {
   void Establish(Time now, const Segment& segment);
   void EnterTimeWait(Time now);
   void LeaveTimeWait();
+  void CancelTimers();
   std::optional<Seq> IssOfNext(const Segment& syn) const;
   void Finish(Time now, CloseReason reason, const TcpRst* reset);
   void SetMtu(uint32_t mtu);
@@ -80,6 +86,15 @@ class Subflow::Impl {
   void OnReorderTimer(Time now);
   void ArmRetransmit(Time now);
   void ArmProbe(Time now);
+
+  // ---- keepalive.cc
+  void SetPatience(Time now, const Patience& patience);
+  void ArmKeepalive(Time now);
+  void OnKeepaliveTimer(Time now);
+  bool UserTimeoutOver(Time now);
+  int MaxRetries() const {
+    return config_.patience.user_timeout > Duration::zero() ? INT_MAX : config_.retries;
+  }
 
   // ---- subflow_output.cc
   size_t SendRoom(bool respect_window) const;
@@ -172,7 +187,10 @@ class Subflow::Impl {
   uint16_t ip_id_ = 0;
   SubflowInfo info_;
 
-  Timer retransmit_, probe_, reorder_, delayed_ack_, time_wait_;
+  Keepalive keepalive_;
+  UserTimeout user_timeout_;
+
+  Timer retransmit_, probe_, reorder_, delayed_ack_, time_wait_, keepalive_timer_;
 };
 
 }  // namespace mptcptls

@@ -26,7 +26,8 @@ Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* ow
       probe_(timers, [this](Time now) { OnProbeTimer(now); }),
       reorder_(timers, [this](Time now) { OnReorderTimer(now); }),
       delayed_ack_(timers, [this](Time now) { SendAck(now); }),
-      time_wait_(timers, [this](Time now) { Finish(now, CloseReason::kClosed, nullptr); }) {
+      time_wait_(timers, [this](Time now) { Finish(now, CloseReason::kClosed, nullptr); }),
+      keepalive_timer_(timers, [this](Time now) { OnKeepaliveTimer(now); }) {
   peer_mss_ = config.tuple.local.address.family == Family::kV4 ? 536 : 1220;
   ip_id_ = static_cast<uint16_t>(config.iss.value);
   SetMtu(config.mtu);
@@ -97,6 +98,7 @@ void Subflow::Impl::Establish(Time now, const Segment& segment) {
   backoff_ = consecutive_timeouts_ = unanswered_timeouts_ = 0;
   state_ = TcpState::kEstablished;
   was_established_ = true;
+  ArmKeepalive(now);
   // RFC 5681 3.1: after a lost SYN the first window is one segment; a small concession is kept.
   if (syn_transmissions_ > 1) cubic_.set_cwnd(2 * mss_);
   owner_->OnEstablished(*self_, now);
@@ -140,7 +142,7 @@ void Subflow::Impl::Abort(Time now) {
 void Subflow::Impl::Discard() {
   state_ = TcpState::kClosed;
   LeaveTimeWait();
-  for (Timer* t : {&retransmit_, &probe_, &reorder_, &delayed_ack_, &time_wait_}) t->Cancel();
+  CancelTimers();
   sent_.clear();
   early_.clear();
 }
@@ -150,6 +152,7 @@ void Subflow::Impl::EnterTimeWait(Time now) {
   retransmit_.Cancel();
   probe_.Cancel();
   reorder_.Cancel();
+  keepalive_timer_.Cancel();
   Duration wait = config_.time_wait;
   if (TimeWaitBudget* budget = config_.time_waits; budget != nullptr) {
     if (budget->used < budget->limit) {
@@ -162,6 +165,13 @@ void Subflow::Impl::EnterTimeWait(Time now) {
   }
   config_.time_wait = wait;
   time_wait_.Set(now + wait);
+}
+
+void Subflow::Impl::CancelTimers() {
+  for (Timer* t :
+       {&retransmit_, &probe_, &reorder_, &delayed_ack_, &time_wait_, &keepalive_timer_}) {
+    t->Cancel();
+  }
 }
 
 void Subflow::Impl::LeaveTimeWait() {
@@ -183,7 +193,7 @@ void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
   // What is unacknowledged stays readable in OnClosed(): the owner sends it again elsewhere.
   state_ = TcpState::kClosed;
   LeaveTimeWait();
-  for (Timer* t : {&retransmit_, &probe_, &reorder_, &delayed_ack_, &time_wait_}) t->Cancel();
+  CancelTimers();
   early_.clear();
   owner_->OnClosed(*self_, now, reason, reset);
   sent_.clear();
@@ -242,6 +252,7 @@ void Subflow::SendBareAck(Time now) {
 void Subflow::Close(Time now) { impl_->Close(now); }
 void Subflow::Abort(Time now) { impl_->Abort(now); }
 void Subflow::Discard() { impl_->Discard(); }
+void Subflow::SetPatience(Time now, const Patience& patience) { impl_->SetPatience(now, patience); }
 void Subflow::SetWindowsAtDataLevel(bool on) { impl_->config_.windows_at_data_level = on; }
 TcpState Subflow::state() const { return impl_->state_; }
 bool Subflow::MaySend() const { return impl_->may_send(); }
@@ -254,6 +265,7 @@ bool Subflow::everything_acked() const { return impl_->snd_una_ == impl_->snd_nx
 int Subflow::consecutive_timeouts() const { return impl_->consecutive_timeouts_; }
 Time Subflow::last_received() const { return impl_->last_received_; }
 Duration Subflow::srtt() const { return impl_->rtt_.srtt(); }
+uint32_t Subflow::mss() const { return impl_->mss_; }
 bool Subflow::is_initiator() const { return impl_->initiator_; }
 void Subflow::WindowMayHaveOpened(Time now) { impl_->WindowMayHaveOpened(now); }
 
