@@ -24,6 +24,7 @@ struct Peer {
   std::string payload{};
   std::optional<uint32_t> timestamp{};
   std::vector<std::pair<uint32_t, uint32_t>> sack{};  // relative to our ISN
+  uint16_t urgent = 0;                                // the pointer; URG is one of the flags
 };
 
 class SubflowRig : public Environment, public SubflowOwner {
@@ -53,6 +54,7 @@ class SubflowRig : public Environment, public SubflowOwner {
     tcp.flags(p.flags);
     if (p.flags & Tins::TCP::ACK) tcp.ack_seq(kOurIsn + p.ack);
     tcp.window(p.window);
+    tcp.urg_ptr(p.urgent);
     if (p.flags & Tins::TCP::SYN) {
       tcp.mss(1460);
       tcp.sack_permitted();
