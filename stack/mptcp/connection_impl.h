@@ -300,6 +300,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   RangeSet reinject_;
   StreamOptions options_;
   Nagle nagle_;
+  uint64_t corked_from_ = 0;  // where the segment begins that cork_timer_ waits for
   bool shutdown_ = false, fin_sent_ = false, fin_acked_ = false, write_blocked_ = false;
   bool starving_ = false;  // the host knows that we wait for memory
   bool fin_due_ = false;   // the next pure ACK carries DATA_FIN

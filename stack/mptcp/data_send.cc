@@ -113,7 +113,11 @@ size_t ConnectionImpl::HoldShort(Time now, const Path& path, size_t size) {
       case Nagle::Wait::kNo:
         break;
       case Nagle::Wait::kForMore:
-        if (!cork_timer_.armed()) cork_timer_.Set(now + Nagle::kCorked);
+        // Each short segment has its own time, from its first byte on.
+        if (!cork_timer_.armed() || corked_from_ != end - rest) {
+          cork_timer_.Set(now + Nagle::kCorked);
+        }
+        corked_from_ = end - rest;
         return size - rest;
       case Nagle::Wait::kForAck:
         return size - rest;

@@ -56,10 +56,8 @@ void Subflow::Impl::OnKeepaliveTimer(Time now) {
   Transmit(now, &headers, {}, {});
 }
 
-// Asked when the retransmission timer fires: true when the user timeout is over.
-bool Subflow::Impl::UserTimeoutOver(Time now) {
-  const Time since = sent_.empty() ? syn_sent_at_ : sent_.ranges().front().sent_at;
-  user_timeout_.OnTimeout(snd_una_, since);
+// Asked when the retransmission timer fires.
+bool Subflow::Impl::UserTimeoutOver(Time now) const {
   return now >= user_timeout_.Deadline(snd_una_, config_.patience);
 }
 

@@ -41,24 +41,23 @@ class Keepalive {
   int unanswered_ = 0;
 };
 
-// Since when the same byte is unacknowledged. Asked only when a retransmission timer fires.
+// Since when the same byte is unacknowledged. Told whenever the retransmission timer is armed.
 class UserTimeout {
  public:
-  // `since`: when what is outstanding first left.
-  void OnTimeout(Seq una, Time since) {
-    if (stalled_ && una == una_) return;
-    stalled_ = true;
+  void OnArmed(Time now, Seq una) {
+    if (waits_ && una == una_) return;
+    waits_ = true;
     una_ = una;
-    since_ = since;
+    since_ = now;
   }
-  // kNever while nothing stalls, or without a user timeout.
+  // While `una` is outstanding; kNever without a user timeout.
   Time Deadline(Seq una, const Patience& patience) const {
-    if (!stalled_ || una != una_ || patience.user_timeout <= Duration::zero()) return kNever;
+    if (!waits_ || una != una_ || patience.user_timeout <= Duration::zero()) return kNever;
     return since_ + patience.user_timeout;
   }
 
  private:
-  bool stalled_ = false;
+  bool waits_ = false;
   Seq una_;
   Time since_{};
 };

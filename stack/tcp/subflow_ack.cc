@@ -251,6 +251,7 @@ void Subflow::Impl::FinAcked(Time now) {
 }
 
 void Subflow::Impl::ArmRetransmit(Time now) {
+  user_timeout_.OnArmed(now, snd_una_);
   Duration rto = rtt_.Rto() * (int64_t{1} << std::min(backoff_, kMaxBackoff));
   retransmit_.Set(std::min(now + std::min(rto, Duration(RttEstimator::kMaxRto)),
                            user_timeout_.Deadline(snd_una_, config_.patience)));

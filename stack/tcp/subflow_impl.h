@@ -91,7 +91,7 @@ class Subflow::Impl {
   void SetPatience(Time now, const Patience& patience);
   void ArmKeepalive(Time now);
   void OnKeepaliveTimer(Time now);
-  bool UserTimeoutOver(Time now);
+  bool UserTimeoutOver(Time now) const;
   int MaxRetries() const {
     return config_.patience.user_timeout > Duration::zero() ? INT_MAX : config_.retries;
   }

@@ -202,7 +202,12 @@ std::vector<Scenario> UserTimeoutCatalogue() {
   window.exchanges[0].server.read_pause_at = 300ms;
   window.exchanges[0].server.read_pause = 100h;
   window.expect.client_end = EndReason::kTimedOut;
-  window.expect.server_end = EndReason::kReset;
+  window.expect.server_end = std::nullopt;
+  window.events = {{28s, [](World& w) { w.pair(0).server->AbortNow(w.simulator().now()); }}};
+  window.check = [](World& w, std::vector<std::string>* failures) {
+    const double end = std::chrono::duration<double>(w.pair(0).client->closed_at()).count();
+    Wants(failures, end > 20 && end < 22, "the client ended after " + std::to_string(end) + " s");
+  };
   window.expect.delivered = false;
   window.budget = 30s;
   for (const Scenario& s : InAllModes(window)) all.push_back(s);

@@ -53,6 +53,7 @@ TEST(Config, EmptyFileMeansTheDefaults) {
   EXPECT_THAT(config.listen_allow, IsEmpty());
   EXPECT_THAT(config.bypass, IsEmpty());
   EXPECT_THAT(config.rules, IsEmpty());
+  EXPECT_EQ(config.syn_queue, 1024u);
   EXPECT_EQ(config.token_server_id_bits, 0u);
   EXPECT_EQ(config.token_server_id, 0);
   EXPECT_FALSE(config.Bypassed(At("192.0.2.1", 443)));
@@ -70,6 +71,9 @@ listen_allow = ["192.0.2.1:443", 8443]
 bypass = ["10.0.0.0/8", "fd00::/8"]
 token_server_id_bits = 4
 token_server_id = 15
+syn_queue = 1
+max_orphans = 1000000
+max_time_waits = 77
 [[rule]]
 to = "198.51.100.0/24"
 auth = "tls"
@@ -91,6 +95,9 @@ auth = "keys"
   EXPECT_FALSE(config.Bypassed(At("2001:db8::1", 443)));
   EXPECT_EQ(config.token_server_id_bits, 4u);
   EXPECT_EQ(config.token_server_id, 15);
+  EXPECT_EQ(config.syn_queue, 1u);
+  EXPECT_EQ(config.max_orphans, 1000000u);
+  EXPECT_EQ(config.max_time_waits, 77u);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), false), AuthPolicy::kTls);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), true), AuthPolicy::kKeys);
   EXPECT_EQ(config.RuleFor(At("198.51.101.7", 443), false), std::nullopt);

@@ -28,7 +28,7 @@ TEST(TimeWait, IsNotAssassinated) {
   rig.Input({.seq = 2, .ack = 2, .flags = R | A});
   rig.Input({.seq = 100, .flags = R});
   rig.ExpectNothing();
-  rig.Input({.seq = 1, .ack = 1, .flags = A | P, .payload = "old"});
+  rig.Input({.seq = 0, .ack = 1, .flags = A | P, .payload = "o"});
   rig.ExpectSent(A, 2, 2, 0);
   EXPECT_EQ(rig.received, "");
   EXPECT_EQ(rig.subflow->state(), TcpState::kTimeWait);
