@@ -86,6 +86,7 @@ void Subflow::Impl::InputSynchronized(Time now, const Segment& segment) {
     ts_recent_ = segment.options.timestamps->value;
   }
   if (!Obey(now, owner_->OnSegment(*self_, now, segment))) return;
+  TakeEcn(segment);
   ProcessAck(now, segment);
   if (state_ == TcpState::kClosed) return;
   InputPayload(now, segment);
@@ -93,6 +94,7 @@ void Subflow::Impl::InputSynchronized(Time now, const Segment& segment) {
   InputFin(now, segment);
   if (state_ == TcpState::kClosed) return;
   owner_->OnInputDone(*self_, now);
+  EndFrtoHold(now);
   FlushAck(now);
 }
 
@@ -128,9 +130,8 @@ bool Subflow::Impl::Acceptable(const Segment& segment) const {
 
 void Subflow::Impl::AnswerUnacceptable(Time now, const Segment& segment) {
   if (state_ == TcpState::kTimeWait && segment.fin) time_wait_.Set(now + config_.time_wait);
-  if (state_ == TcpState::kSynReceived) {
-    return SendSyn(now);
-  }
+  if (state_ == TcpState::kSynReceived) return SendSyn(now);
+  NoteOld(segment);
   // What carries nothing could be the answer to an answer of ours: those are limited.
   if (segment.length() == 0) return ChallengeAck(now);
   SendAck(now);
@@ -169,11 +170,20 @@ bool Subflow::Impl::AckIsPlausible(const Segment& segment) const {
   return segment.ack <= snd_nxt_ && segment.ack >= snd_una_ - max_snd_wnd_;
 }
 
+// What lies below rcv_nxt arrived twice (RFC 2883 4).
+void Subflow::Impl::NoteOld(const Segment& segment) {
+  const uint64_t begin = OffsetOf(segment.seq), end = begin + segment.payload.size();
+  if (begin != end && static_cast<int64_t>(begin - rcv_offset_) < 0) {
+    duplicate_ = {begin, static_cast<int64_t>(end - rcv_offset_) < 0 ? end : rcv_offset_};
+  }
+}
+
 void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   ByteSpan bytes = segment.payload;
   if (bytes.empty() || !may_receive()) return;
   const uint64_t end = OffsetOf(segment.seq) + bytes.size();
   uint64_t begin = OffsetOf(segment.seq);
+  NoteOld(segment);
   if (static_cast<int64_t>(end - rcv_offset_) <= 0) {  // all of it is old
     ack_now_ = true;
     return;
@@ -204,6 +214,7 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
     // RFC 5681 4.2: a hole is reported at once.
     ack_now_ = true;
     const size_t limit = std::max<size_t>(max_rcv_wnd_, kBlockSize);
+    duplicate_ = early_.Covered(begin, begin + bytes.size());
     if (!early_.Insert(begin, bytes, limit)) ++counters_->drop_memory;
     return;
   }
