@@ -261,6 +261,19 @@ std::vector<Scenario> OrphanCatalogue() {
   for (size_t i = 0; i < turns.exchanges.size(); ++i) turns.exchanges[i].start = i * 1s;
   turns.budget = 10s;
   for (const Scenario& s : InAllModes(turns)) all.push_back(s);
+  // RFC 2525 2.17: what the program did not read, nobody will: the peer is told by a reset.
+  Scenario unread = Base("close_with_unread_bytes_resets", 100'000, 2000);
+  unread.exchanges[0].client.tls = unread.exchanges[0].server.tls = false;
+  unread.exchanges[0].client.ending = Ending::kShutdownAfterPeer;
+  unread.exchanges[0].server.read_pause = 10h;
+  unread.exchanges[0].server.write_chunk = 1000;
+  unread.exchanges[0].server.write_interval = 1s;
+  unread.exchanges[0].server.ending = Ending::kOrphanWhenSent;
+  unread.expect.client_end = EndReason::kReset;
+  unread.expect.server_end = EndReason::kAborted;
+  unread.expect.delivered = false;
+  unread.budget = 1200ms;
+  for (const Scenario& s : InAllModes(unread)) all.push_back(s);
   // The peer has everything and does not end: FIN-WAIT-2, as long as TCP_LINGER2 says.
   struct Case {
     const char* name;
