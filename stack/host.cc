@@ -213,6 +213,7 @@ std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTupl
   config.iss = again ? reuse_->second : isns_.Isn(now, tuple);
   config.timestamp_offset = isns_.TimestampOffset(tuple);
   config.segmentation = config_.segmentation;
+  config.policy = config_.tcp;
   config.time_wait = config_.time_wait;
   config.time_waits = &time_waits_;
   config.early = &early_;
