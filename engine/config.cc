@@ -141,6 +141,13 @@ class Reader {
     return std::ranges::all_of(*array, [&](const toml::node& item) { return take(item); });
   }
 
+  bool Count(const toml::node& node, size_t* out) {
+    int64_t count = 0;
+    if (!Number(node, 1, 1'000'000, &count)) return false;
+    *out = static_cast<size_t>(count);
+    return true;
+  }
+
   bool Text(const toml::node& node, std::string* out) {
     if (!node.is_string()) return Fail(node, "a text in quotes is meant here");
     *out = *node.value<std::string>();
@@ -329,6 +336,9 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
        {"receive_buffer", buffer(&config.receive_buffer)},
        {"token_server_id_bits", bits},
        {"token_server_id", server_id},
+       {"syn_queue", [&](const auto& n) { return reader.Count(n, &config.syn_queue); }},
+       {"max_orphans", [&](const auto& n) { return reader.Count(n, &config.max_orphans); }},
+       {"max_time_waits", [&](const auto& n) { return reader.Count(n, &config.max_time_waits); }},
        {"rule", rules}});
   if (!good) return std::nullopt;
   return config;

@@ -46,6 +46,10 @@ struct Config {
   size_t token_server_id_bits = 0;
   uint16_t token_server_id = 0;
 
+  size_t syn_queue = 1024;    // half-open connections
+  size_t max_orphans = 8192;  // connections whose program is gone
+  size_t max_time_waits = 16384;
+
   bool IsClearPort(uint16_t port) const;
   bool Bypassed(const Endpoint& endpoint) const;
   bool ListenAllowed(const Endpoint& endpoint) const;

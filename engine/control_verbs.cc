@@ -151,6 +151,8 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
   options.auth = PolicyFor(config, *remote, false, request.auth, request.flags);
   options.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
   options.clear_port = config.IsClearPort(remote->port);
+  options.syn_retries = SynRetries(message.descriptor.get());
+  options.stream = ToStreamOptions(message.descriptor.get());
   if (bound && bound->port != 0) options.local_port = bound->port;
   if (bound && !bound->address.IsUnspecified()) options.local_address = bound->address;
   if (options.local_port != 0 && !engine_->TakeBoundPort(options.local_port))
@@ -306,7 +308,14 @@ void ControlVerbs::GetOption(ControlPeer& peer, ControlMessage& message) {
 
 void ControlVerbs::SetOption(ControlPeer& peer, ControlMessage& message) {
   const int fd = message.descriptor.get();
+  Relay* const relay = RelayOf(fd);
+  // What was written before is under the options of before.
+  if (relay != nullptr) relay->PumpFromProgram();
   const auto reply = SetSocketOption(OptionsOf(fd), message.As<control::OptionRequest>());
+  if (relay != nullptr && relay->connection() != nullptr && reply.error == 0) {
+    relay->connection()->SetOptions(engine_->loop()->now(),
+                                    ToStreamOptions(relay->kernel_socket()));
+  }
   if (CapturedListener* const listener = ListenerOf(fd)) listener->RereadOptions();
   peer.Send(&reply, sizeof reply);
 }

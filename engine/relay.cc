@@ -150,6 +150,7 @@ void Relay::DeliverTo(const control::Name& listener, InheritedOptions inherited)
   name_.id = id_;
   name_.local = ToControl(connection_->local());
   name_.remote = ToControl(connection_->remote());
+  if (inherited_ != nullptr) connection_->SetOptions(now(), ToStreamOptions(*inherited_));
   stage_ = Stage::kDelivering;
   table_->CountWaiting(listener_.id, 1);
   retry_.Set(now());
@@ -363,7 +364,9 @@ void Relay::OnClosed(Connection& connection, Time now, EndReason end) {
   connection_ = nullptr;
   end_ = end;
   table_->Closed(*this, connection.Info(now));
-  if (initiator_ && !connected_) table_->RememberResult(id_, ErrnoOf(end));
+  // Also of one that was up: SO_ERROR then says more than the unix socket's ECONNRESET.
+  if (initiator_ && (!connected_ || end == EndReason::kTimedOut))
+    table_->RememberResult(id_, ErrnoOf(end));
   EndSocket();
 }
 

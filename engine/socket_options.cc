@@ -8,7 +8,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
+
+#include "stack/host.h"
 
 namespace mptcptls {
 namespace {
@@ -87,6 +90,34 @@ uint8_t KernelState(TcpState state) {
   return TCP_CLOSE;
 }
 
+// `number`: the value of an option, nullopt where it has none.
+template <typename Number>
+StreamOptions FromNumbers(const Number& number) {
+  StreamOptions options;
+  const auto seconds = [&](int name, Duration* out) {
+    if (const auto n = number(IPPROTO_TCP, name)) *out = std::chrono::seconds(*n);
+  };
+  const auto flag = [&](int level, int name) { return number(level, name).value_or(0) != 0; };
+  Patience& patience = options.patience;
+  patience.keepalive = flag(SOL_SOCKET, SO_KEEPALIVE);
+  seconds(TCP_KEEPIDLE, &patience.idle);
+  seconds(TCP_KEEPINTVL, &patience.interval);
+  patience.probes = number(IPPROTO_TCP, TCP_KEEPCNT).value_or(patience.probes);
+  patience.user_timeout =
+      std::chrono::milliseconds(number(IPPROTO_TCP, TCP_USER_TIMEOUT).value_or(0));
+  seconds(TCP_LINGER2, &options.fin_wait);
+  options.no_delay = flag(IPPROTO_TCP, TCP_NODELAY);
+  options.cork = flag(IPPROTO_TCP, TCP_CORK);
+  return options;
+}
+
+std::optional<int> NumberOf(int kernel_socket, int level, int name) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  if (getsockopt(kernel_socket, level, name, &value, &length) != 0) return std::nullopt;
+  return value;
+}
+
 uint32_t Microseconds(Duration d) {
   return static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(d).count());
 }
@@ -128,6 +159,27 @@ bool ResetsOnClose(const std::vector<SavedOption>& options) {
   if (saved == options.end() || saved->value.size() != sizeof wait) return false;
   memcpy(&wait, saved->value.data(), sizeof wait);
   return wait.l_onoff != 0 && wait.l_linger == 0;
+}
+
+StreamOptions ToStreamOptions(int kernel_socket) {
+  return FromNumbers(
+      [kernel_socket](int level, int name) { return NumberOf(kernel_socket, level, name); });
+}
+
+StreamOptions ToStreamOptions(const std::vector<SavedOption>& options) {
+  return FromNumbers([&](int level, int name) -> std::optional<int> {
+    const auto saved = std::ranges::find_if(options, [&](const SavedOption& option) {
+      return option.level == level && option.name == name;
+    });
+    int value = 0;
+    if (saved == options.end() || saved->value.size() != sizeof value) return std::nullopt;
+    memcpy(&value, saved->value.data(), sizeof value);
+    return value;
+  });
+}
+
+int SynRetries(int kernel_socket) {
+  return NumberOf(kernel_socket, IPPROTO_TCP, TCP_SYNCNT).value_or(ConnectOptions().syn_retries);
 }
 
 control::OptionReply GetSocketOption(int kernel_socket, const control::OptionRequest& request) {

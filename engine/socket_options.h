@@ -10,6 +10,7 @@
 
 #include "engine/control.h"
 #include "engine/relay.h"
+#include "stack/mptcp/connection.h"
 
 namespace mptcptls {
 
@@ -25,6 +26,11 @@ void WriteOptions(int kernel_socket, const std::vector<SavedOption>& options);
 // SO_LINGER with zero seconds: close() resets.
 bool ResetsOnClose(int kernel_socket);
 bool ResetsOnClose(const std::vector<SavedOption>& options);
+
+// What these options ask of a connection.
+StreamOptions ToStreamOptions(int kernel_socket);
+StreamOptions ToStreamOptions(const std::vector<SavedOption>& options);
+int SynRetries(int kernel_socket);  // TCP_SYNCNT
 
 control::OptionReply GetSocketOption(int kernel_socket, const control::OptionRequest& request);
 control::OptionReply SetSocketOption(int kernel_socket, const control::OptionRequest& request);

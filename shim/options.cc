@@ -78,15 +78,22 @@ int GetFromEngine(int fd, int level, int option, void* value, socklen_t* length)
   return Fail(AskOption(control::Verb::kGetOption, fd, level, option, value, length));
 }
 
-// TCP_NODELAY and TCP_CORK are asked for on each request by servers; they cost no conversation.
+// Servers ask for TCP_NODELAY and TCP_CORK again and again: the engine is told when they change. It
+// answers when it has done so, so that what is written next is under the new value, and what was
+// written before has left where the change says so (ARCHITECTURE.md 4: requests come with the
+// descriptor; a message in the stream itself is not possible, as it is the program's).
 int SetAtEngine(int fd, int level, int option, const void* value, socklen_t length) {
   if (level == IPPROTO_TCP && (option == TCP_NODELAY || option == TCP_CORK)) {
     int number = 0;
     if (length < sizeof number) return Fail(EINVAL);
     memcpy(&number, value, sizeof number);
     Notes notes = ReadNotes(fd);
-    (option == TCP_NODELAY ? notes.no_delay : notes.cork) = number != 0;
+    bool& noted = option == TCP_NODELAY ? notes.no_delay : notes.cork;
+    if (noted == (number != 0)) return 0;
+    noted = number != 0;
     WriteNotes(fd, notes);
+    // Where nobody answers there is no connection any more that it could matter to.
+    AskOption(control::Verb::kSetOption, fd, level, option, const_cast<void*>(value), &length);
     return 0;
   }
   return Fail(

@@ -17,6 +17,11 @@ namespace mptcptls {
   X(drop_not_tcp, "packets of another protocol")                                         \
   X(drop_no_connection, "segments for no connection and no listener (answered by RST)")  \
   X(drop_limits, "SYNs ignored because a table or a backlog was full")                   \
+  X(syncookies_sent, "SYNs answered by a SYN cookie, as the queue was full")             \
+  X(syncookies_received, "connections made from a SYN cookie that came back")            \
+  X(syncookies_failed, "ACKs that returned a forged or stale SYN cookie")                \
+  X(time_wait_overflow, "TIME-WAITs cut short because there were too many")              \
+  X(time_wait_reused, "TIME-WAITs ended by a new connection (RFC 6191)")                 \
   X(drop_out_of_window, "segments outside the receive window (answered by ACK)")         \
   X(drop_paws, "segments refused by timestamps (RFC 7323 5)")                            \
   X(drop_memory, "payload dropped because a bounded queue was full")                     \
@@ -35,6 +40,9 @@ namespace mptcptls {
   X(spurious_timeouts, "timeouts undone (RFC 5682, RFC 4015)")                           \
   X(congestion_echoes, "windows reduced because the network marked (RFC 3168)")          \
   X(zero_window_probes, "window probes sent")                                            \
+  X(keepalive_probes, "keepalive probes sent")                                           \
+  X(keepalive_timeouts, "subflows ended because no keepalive probe was answered")        \
+  X(orphans_reset, "connections reset because too many had lost their program")          \
   X(resets_sent, "RST segments sent")                                                    \
   X(resets_received, "RST segments accepted")                                            \
   X(icmp_errors, "ICMP errors that matched a subflow")                                   \

@@ -27,8 +27,11 @@ HostImpl::HostImpl(const HostConfig& config, Environment* environment)
       environment_(environment),
       blocks_(config.max_blocks),
       early_(config.max_early),
+      time_waits_{config.max_time_waits},
       cache_(config.cache_lifetime),
-      isns_(environment) {}
+      isns_(environment),
+      syn_queue_(config.max_syn_queue, config.max_syn_queue_per_listener),
+      cookies_(environment) {}
 
 HostImpl::~HostImpl() { connections_.clear(); }
 
@@ -63,7 +66,7 @@ void HostImpl::Reap() {
       if (it == connections_.end()) continue;
       it->second->Sweep();
       if (!it->second->finished()) continue;
-      half_open_.erase(id);
+      syn_queue_.Remove(id);
       connections_.erase(it);
     }
   }
@@ -122,21 +125,15 @@ ListenerId HostImpl::Listen(const Endpoint& endpoint, const ListenOptions& optio
 void HostImpl::CloseListener(Time now, ListenerId id) {
   Scope scope(this);
   listeners_.Remove(id);
-  std::vector<uint64_t> orphans;
-  for (const auto& [connection, listener] : half_open_) {
-    if (listener == id) orphans.push_back(connection);
-  }
-  for (const uint64_t orphan : orphans) {
-    half_open_.erase(orphan);
-    connections_.at(orphan)->Abort(now);
+  for (const uint64_t half_open : syn_queue_.Of(id)) {
+    syn_queue_.Remove(half_open);
+    connections_.at(half_open)->Abort(now);
   }
 }
 
 bool HostImpl::Established(ConnectionImpl* connection, Time now) {
-  const auto it = half_open_.find(connection->id());
-  if (it == half_open_.end()) return false;
-  const Listener* listener = listeners_.Get(it->second);
-  half_open_.erase(it);
+  const auto id = syn_queue_.Remove(connection->id());
+  const Listener* listener = id ? listeners_.Get(*id) : nullptr;
   if (listener == nullptr) return false;
   ConnectionObserver* observer = listener->observer->OnAccepted(*connection, now);
   if (observer == nullptr) return false;
@@ -156,6 +153,16 @@ Connection* HostImpl::Find(uint64_t connection_id) {
 void HostImpl::ForEachConnection(const std::function<void(Connection&)>& visit) {
   Scope scope(this);
   for (const auto& [id, connection] : connections_) visit(*connection);
+}
+
+// As net.ipv4.tcp_max_orphans.
+bool HostImpl::TakeOrphanSlot() {
+  if (orphans_ >= config_.max_orphans) {
+    ++counters_.orphans_reset;
+    return false;
+  }
+  ++orphans_;
+  return true;
 }
 
 // ---- Subflows and ports
@@ -202,11 +209,13 @@ std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTupl
   SubflowConfig config;
   config.tuple = tuple;
   config.mtu = *mtu;
-  config.iss = isns_.Isn(now, tuple);
+  const bool again = reuse_ && reuse_->first == tuple;
+  config.iss = again ? reuse_->second : isns_.Isn(now, tuple);
   config.timestamp_offset = isns_.TimestampOffset(tuple);
   config.segmentation = config_.segmentation;
   config.policy = config_.tcp;
   config.time_wait = config_.time_wait;
+  config.time_waits = &time_waits_;
   config.early = &early_;
   config.known_mtu = path_mtus_.Find(now, tuple.local.address, tuple.remote.address);
   config.path_mtus = &path_mtus_;
@@ -230,12 +239,15 @@ void HostImpl::ReleaseToken(uint32_t token) { by_token_.erase(token); }
 uint32_t HostImpl::RandomToken() {
   std::array<uint8_t, 4> random;
   environment_->Random(random);
-  const uint32_t token = LoadBig<uint32_t>(random.data());
+  return LayOutToken(LoadBig<uint32_t>(random.data()));
+}
+
+uint32_t HostImpl::LayOutToken(uint32_t random) const {
   const size_t bits = std::min<size_t>(config_.token_server_id_bits, 16);
-  if (bits == 0) return token;
+  if (bits == 0) return random;
   // PROTOCOL.md 6: the server's id on top.
   const uint32_t id = config_.token_server_id & ((1u << bits) - 1);
-  return id << (32 - bits) | token >> bits;
+  return id << (32 - bits) | random >> bits;
 }
 
 bool HostImpl::TakeParkingSlot(const IpAddress& source) {

@@ -35,12 +35,15 @@ struct HostConfig {
   size_t max_early = 256u << 20;     // bytes that came ahead of their turn, all together
   size_t send_buffer = 4u << 20;     // bytes per connection
   size_t receive_buffer = 6u << 20;  // bytes per connection: what the advertised window may reach
-  size_t max_syn_queue = 1024;
+  // Half-open connections; a SYN beyond them is answered by a SYN cookie.
+  size_t max_syn_queue = 1024, max_syn_queue_per_listener = 512;
   bool segmentation = true;  // the device takes 64 KiB segments
   bool checksum = false;     // flag A in what we offer
   TcpPolicy tcp;
   Duration cache_lifetime = std::chrono::minutes(10);
   Duration time_wait = std::chrono::seconds(60);
+  size_t max_orphans = 8192;        // connections that are not over and whose program is gone
+  size_t max_time_waits = 16384;    // subflows in TIME-WAIT
   size_t token_server_id_bits = 0;  // 0: random layout (PROTOCOL.md 6)
   uint16_t token_server_id = 0;
 };
@@ -51,6 +54,8 @@ struct ConnectOptions {
   bool clear_port = false;                 // auto: the remote port is one of clear_ports
   std::optional<IpAddress> local_address;  // what the program bound
   uint16_t local_port = 0;                 // what the program bound; 0: one of SourcePorts()
+  int syn_retries = 6;                     // TCP_SYNCNT
+  StreamOptions stream;
 };
 
 struct ListenOptions {

@@ -22,6 +22,8 @@
 #include "stack/mptcp/connection_impl.h"
 #include "stack/mptcp/host_services.h"
 #include "stack/path_mtu_cache.h"
+#include "stack/syn_cookie.h"
+#include "stack/syn_queue.h"
 #include "stack/timer.h"
 #include "stack/wire/segment.h"
 
@@ -72,6 +74,8 @@ class HostImpl final : public Host, public HostServices {
   bool TakeParkingSlot(const IpAddress& source) override;
   void ReturnParkingSlot(const IpAddress& source) override;
   void AwaitMemory(ConnectionImpl* connection) override;
+  bool TakeOrphanSlot() override;
+  void ReturnOrphanSlot() override { --orphans_; }
   bool Established(ConnectionImpl* connection, Time now) override;
   void MayBeFinished(ConnectionImpl* connection) override;
 
@@ -92,7 +96,13 @@ class HostImpl final : public Host, public HostServices {
   bool CountDrop(DropReason reason);
   void InputIcmp(Time now, ByteSpan packet);
   void InputUnknown(Time now, const Segment& segment);
+  bool MayOpen(const Segment& syn) const;
+  // host_syn.cc
   void InputSyn(Time now, const Segment& segment, const LocalAddress& local);
+  ConnectionImpl* NewResponder(ListenerId listener);
+  void AnswerByCookie(Time now, const Segment& syn, const Listener& listener);
+  bool InputCookie(Time now, const Segment& segment, const LocalAddress& local);
+  uint32_t LayOutToken(uint32_t random) const;
   void InputJoin(Time now, const Segment& segment, const LocalAddress& local);
   void Refuse(const Segment& segment, std::optional<TcpRst> reason);
   const LocalAddress* FindLocal(const IpAddress& address) const;
@@ -107,6 +117,7 @@ class HostImpl final : public Host, public HostServices {
   TimerQueue timers_;
   BlockPool blocks_;
   EarlyBudget early_;
+  TimeWaitBudget time_waits_;
   CapabilityCache cache_;
   PathMtuCache path_mtus_;
   IsnGenerator isns_;
@@ -115,8 +126,12 @@ class HostImpl final : public Host, public HostServices {
   absl::flat_hash_map<FourTuple, Subflow*> subflows_;        // looked up, never walked
   absl::flat_hash_map<uint32_t, ConnectionImpl*> by_token_;  // likewise
   std::map<uint16_t, size_t> port_uses_;                     // by local port of subflows
-  std::map<uint64_t, ListenerId> half_open_;                 // connections before their third ACK
-  std::map<IpAddress, size_t> parked_by_source_;             // by /32 or /64
+  SynQueue syn_queue_;                                       // connections before their third ACK
+  SynCookies cookies_;
+  // While a SYN is processed that ended a TIME-WAIT: its ends, and where our side begins.
+  std::optional<std::pair<FourTuple, Seq>> reuse_;
+  size_t orphans_ = 0;
+  std::map<IpAddress, size_t> parked_by_source_;  // by /32 or /64
   size_t parked_ = 0;
   uint64_t last_id_ = 0;
   int depth_ = 0;

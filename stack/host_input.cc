@@ -23,15 +23,22 @@ void HostImpl::Input(Time now, ByteSpan packet, bool partial_checksum) {
   Segment segment;
   if (!CountDrop(ParseSegment(packet, partial_checksum, &segment))) return;
   counters_.options_malformed += segment.options.mptcp.malformed;
-  auto it = subflows_.find(segment.tuple);
-  if (it != subflows_.end() && segment.syn && !segment.has_ack && !segment.rst &&
-      it->second->state() == TcpState::kTimeWait) {
-    // RFC 9293 3.10.7.4: a SYN in TIME-WAIT opens anew; the old one leaves without a word.
-    it->second->Abort(now);
-    it = subflows_.find(segment.tuple);
-  }
-  if (it != subflows_.end()) return it->second->Input(now, segment);
+  const auto it = subflows_.find(segment.tuple);
+  if (it == subflows_.end()) return InputUnknown(now, segment);
+  const auto iss = it->second->IssOfNext(segment);
+  if (!iss || !MayOpen(segment)) return it->second->Input(now, segment);
+  // The old one leaves without a word.
+  ++counters_.time_wait_reused;
+  it->second->Abort(now);
+  reuse_ = {segment.tuple, *iss};
   InputUnknown(now, segment);
+  reuse_.reset();
+}
+
+// Whether anybody could take this SYN: else TIME-WAIT is not given up for it.
+bool HostImpl::MayOpen(const Segment& syn) const {
+  const auto& join = syn.options.mptcp.join;
+  return join ? by_token_.contains(join->token) : listeners_.Any(syn.tuple.local);
 }
 
 // True: no reason to drop it.
@@ -76,28 +83,14 @@ void HostImpl::InputUnknown(Time now, const Segment& segment) {
     ++counters_.drop_no_connection;
     return;
   }
-  if (!segment.syn || segment.has_ack) return Refuse(segment, std::nullopt);
   // A copy: callbacks may change the addresses.
   const LocalAddress address = *local;
-  if (segment.options.mptcp.join) return InputJoin(now, segment, address);
-  InputSyn(now, segment, address);
-}
-
-void HostImpl::InputSyn(Time now, const Segment& segment, const LocalAddress& local) {
-  const Listener* listener = listeners_.Next(segment.tuple.local);
-  if (listener == nullptr) return Refuse(segment, std::nullopt);
-  if (half_open_.size() >= config_.max_syn_queue ||
-      connections_.size() >= config_.max_connections || !listener->observer->CanAccept()) {
-    ++counters_.drop_limits;
+  if (!segment.syn || segment.has_ack) {
+    if (!InputCookie(now, segment, address)) Refuse(segment, std::nullopt);
     return;
   }
-  const uint64_t id = ++last_id_;
-  auto owned = std::make_unique<ConnectionImpl>(this, id, false);
-  ConnectionImpl* connection = owned.get();
-  connections_[id] = std::move(owned);
-  half_open_[id] = listener->id;
-  const ListenOptions options = listener->options;
-  connection->Accept(now, segment, local, options);
+  if (segment.options.mptcp.join) return InputJoin(now, segment, address);
+  InputSyn(now, segment, address);
 }
 
 // PROTOCOL.md 4: by token, but only on the connection's own port or one that it announced.

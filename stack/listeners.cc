@@ -26,7 +26,7 @@ const Listener* Listeners::Get(ListenerId id) const {
   return it == listeners_.end() ? nullptr : &it->second;
 }
 
-Listeners::Shared* Listeners::FindShared(const Endpoint& local) {
+const Listeners::Shared* Listeners::FindShared(const Endpoint& local) const {
   auto it = by_endpoint_.find(local);
   if (it != by_endpoint_.end()) return &it->second;
   Endpoint any;
@@ -44,7 +44,7 @@ Listeners::Shared* Listeners::FindShared(const Endpoint& local) {
 }
 
 const Listener* Listeners::Next(const Endpoint& local) {
-  Shared* shared = FindShared(local);
+  auto* shared = const_cast<Shared*>(FindShared(local));
   if (shared == nullptr) return nullptr;
   return Get(shared->ids[shared->next++ % shared->ids.size()]);
 }

@@ -27,6 +27,7 @@ class Listeners {
   const Listener* Get(ListenerId id) const;
   // The listener whose turn it is for a connection to `local`.
   const Listener* Next(const Endpoint& local);
+  bool Any(const Endpoint& local) const { return FindShared(local) != nullptr; }
   bool PortInUse(uint16_t port) const;
 
  private:
@@ -34,7 +35,7 @@ class Listeners {
     std::vector<ListenerId> ids;
     size_t next = 0;
   };
-  Shared* FindShared(const Endpoint& local);
+  const Shared* FindShared(const Endpoint& local) const;
 
   ListenerId last_id_ = 0;
   std::map<ListenerId, Listener> listeners_;

@@ -39,6 +39,14 @@ enum class EndReason : uint8_t {
   kAborted,         // by this side
 };
 
+// What the program's socket options ask of a connection.
+struct StreamOptions {
+  Patience patience;                             // of every subflow
+  Duration fin_wait = std::chrono::seconds(60);  // TCP_LINGER2; negative: none
+  bool no_delay = false;                         // TCP_NODELAY
+  bool cork = false;                             // TCP_CORK
+};
+
 struct SubflowStatus {
   uint8_t local_id = 0, remote_id = 0;
   FourTuple tuple;
@@ -125,6 +133,8 @@ class Connection {
   virtual void SetKeys(Time now, const ConnectionKeys& keys) = 0;
   virtual void RefuseKeys(Time now, std::string reason) = 0;
   virtual bool WantsKeys() const = 0;  // TLS-auth mode and neither of the two calls came yet
+  // Taking away cork, and setting no_delay, also sends what they kept back.
+  virtual void SetOptions(Time /*now*/, const StreamOptions& /*options*/) {}
   // The stream carried a ClientHello: however this ends, the peer is no destination without TLS.
   virtual void NoteTls() {}
 

@@ -52,9 +52,11 @@ ConnectionImpl::ConnectionImpl(HostServices* services, uint64_t id, bool initiat
       path_timer_(services->timers(), [this](Time now) { OnPathTimer(now); }),
       data_timer_(services->timers(), [this](Time now) { OnDataTimer(now); }),
       fin_timer_(services->timers(), [this](Time now) { OnFinTimer(now); }),
-      push_timer_(services->timers(), [this](Time now) { Push(now); }) {}
+      push_timer_(services->timers(), [this](Time now) { Push(now); }),
+      cork_timer_(services->timers(), [this](Time now) { Flush(now); }) {}
 
 ConnectionImpl::~ConnectionImpl() {
+  ReturnOrphanSlot();
   if (token_claimed_) services_->ReleaseToken(local_token_);
   for (const ParkedJoin& p : parked_) services_->ReturnParkingSlot(p.syn.tuple.remote.address);
   for (const auto& path : paths_) {
@@ -80,6 +82,8 @@ bool ConnectionImpl::Connect(Time now, const FourTuple& tuple, const LocalAddres
   const auto config = services_->NewSubflowConfig(now, tuple);
   if (!config) return false;
   auth_ = options.auth;
+  options_ = options.stream;
+  nagle_.Set(options_.no_delay, options_.cork);
   offer_ = ChooseOffer(now, options);
   if (offer_ != Offer::kNone) MakeSecrets();
   auto path = std::make_unique<Path>();
@@ -89,6 +93,8 @@ bool ConnectionImpl::Connect(Time now, const FourTuple& tuple, const LocalAddres
   local_ids_[local.address] = 0;
   SubflowConfig own = *config;
   own.windows_at_data_level = offer_ != Offer::kNone;
+  own.patience = options_.patience;
+  own.syn_retries = options.syn_retries;
   path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
                                             services_->timers(), services_->counters());
   if (!services_->AddSubflow(tuple, path->subflow.get())) return false;
@@ -100,27 +106,70 @@ bool ConnectionImpl::Connect(Time now, const FourTuple& tuple, const LocalAddres
 
 void ConnectionImpl::Accept(Time now, const Segment& syn, const LocalAddress& local,
                             const ListenOptions& options) {
-  first_ = syn.tuple;
   auth_ = options.auth;
   wildcard_ = options.wildcard;
   const auto config = services_->NewSubflowConfig(now, syn.tuple);
-  if (config && syn.options.mptcp.capable) ChooseAnswer(*syn.options.mptcp.capable, options);
+  if (config && syn.options.mptcp.capable) {
+    ChooseAnswer(*syn.options.mptcp.capable, options, nullptr);
+  }
+  NewPassivePath(syn.tuple, local, config);
+  if (!closed_) paths_.back()->subflow->Accept(now, syn);
+}
+
+void ConnectionImpl::AcceptCookie(Time now, const Segment& segment, const LocalAddress& local,
+                                  const ListenOptions& options, const SynCookie& cookie) {
+  auth_ = options.auth;
+  wildcard_ = options.wildcard;
+  // The SYN as it must have been.
+  Segment syn;
+  syn.tuple = segment.tuple;
+  syn.syn = true;
+  syn.seq = segment.seq - 1;
+  syn.options = cookie.syn_options;
+  syn.options.timestamps = segment.options.timestamps;
+  auto config = services_->NewSubflowConfig(now, syn.tuple);
+  if (config) config->iss = cookie.isn;
+  if (config && segment.options.mptcp.capable) {
+    MpCapable offer = *segment.options.mptcp.capable;
+    offer.form = MpCapable::Form::kSyn;
+    ChooseAnswer(offer, options, &cookie);
+  }
+  NewPassivePath(syn.tuple, local, config);
+  if (closed_) return;
+  Subflow* const subflow = paths_.back()->subflow.get();
+  subflow->AcceptCookie(syn);
+  subflow->Input(now, segment);
+}
+
+void ConnectionImpl::NewPassivePath(const FourTuple& tuple, const LocalAddress& local,
+                                    const std::optional<SubflowConfig>& config) {
+  first_ = tuple;
   auto path = std::make_unique<Path>();
-  path->tuple = syn.tuple;
+  path->tuple = tuple;
   path->uplink = local.uplink;
   local_ids_[local.address] = 0;
   SubflowConfig own = config.value_or(SubflowConfig{});
   own.windows_at_data_level = offer_ != Offer::kNone;
   path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
                                             services_->timers(), services_->counters());
-  if (!config || !services_->AddSubflow(syn.tuple, path->subflow.get())) {
+  if (!config || !services_->AddSubflow(tuple, path->subflow.get())) {
     closed_ = true;
     end_ = EndReason::kUnreachable;
     services_->MayBeFinished(this);
     return;
   }
   paths_.push_back(std::move(path));
-  paths_.back()->subflow->Accept(now, syn);
+}
+
+void ConnectionImpl::SetOptions(Time now, const StreamOptions& options) {
+  if (closed_) return;
+  const bool flush = (options.no_delay && !options_.no_delay) || (!options.cork && options_.cork);
+  options_ = options;
+  nagle_.Set(options.no_delay, options.cork);
+  for (size_t i = 0; i < paths_.size(); ++i) {
+    if (!paths_[i]->dead) paths_[i]->subflow->SetPatience(now, options.patience);
+  }
+  if (flush && !closed_) Flush(now);
 }
 
 // ---- Writing
@@ -179,11 +228,26 @@ void ConnectionImpl::Orphan(Time now) {
   orphaned_ = true;
   // RFC 2525 2.17: bytes that nobody will read are answered by a reset.
   if (unread_.size() > 0) return Abort(now);
+  if (!services_->TakeOrphanSlot()) return Abort(now);
+  orphan_counted_ = true;
   Shutdown(now);
-  if (LocalEndAcked()) linger_until_ = now + kLinger;
+  if (closed_) return;
+  if (LocalEndAcked()) AwaitPeersFin(now);
+  if (closed_) return;
   orphan_una_ = una_;
   orphan_check_ = now + kOrphanPatience;
   ArmPathTimer(now);
+}
+
+// FIN-WAIT-2 without a program: bounded, where RFC 9293 3.10.4 would wait for ever.
+void ConnectionImpl::AwaitPeersFin(Time now) {
+  if (options_.fin_wait < Duration::zero() && !peer_fin_reached_) return Abort(now);
+  linger_until_ = now + std::max(options_.fin_wait, Duration::zero());
+  ArmPathTimer(now);
+}
+
+void ConnectionImpl::ReturnOrphanSlot() {
+  if (std::exchange(orphan_counted_, false)) services_->ReturnOrphanSlot();
 }
 
 // Nobody is left to lose patience with a peer that keeps its window closed, or a path that is gone.
@@ -265,8 +329,8 @@ bool ConnectionImpl::LocalEndAcked() const {
 void ConnectionImpl::MaybeFinish(Time now) {
   if (closed_ || !connected_) return;
   if (orphaned_ && LocalEndAcked() && linger_until_ == kNever) {
-    linger_until_ = now + kLinger;
-    ArmPathTimer(now);
+    AwaitPeersFin(now);
+    if (closed_) return;
   }
   if (!LocalEndAcked() || !peer_fin_reached_ || !(peer_closed_told_ || orphaned_)) return;
   CloseSubflows(now);
@@ -297,6 +361,8 @@ void ConnectionImpl::Finish(Time now, EndReason end) {
   data_timer_.Cancel();
   fin_timer_.Cancel();
   push_timer_.Cancel();
+  cork_timer_.Cancel();
+  ReturnOrphanSlot();
   DropParked(now, true);
   if (linger_until_ == kNever) linger_until_ = now + kLinger;
   ArmPathTimer(now);
@@ -346,6 +412,13 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
                reset != nullptr
                    ? "refused by the peer (reason " + std::to_string(reset->reason) + ")"
                    : "no answer");
+  }
+  // The user timeout was over while the peer kept its window closed: that is the connection's, not
+  // this path's.
+  if (reason == CloseReason::kTimedOut && options_.patience.user_timeout > Duration::zero() &&
+      was_usable && subflow.Info().peer_window == 0) {
+    AbortSubflows(now);
+    return Finish(now, EndReason::kTimedOut);
   }
   if (AnyAlive()) {
     Push(now);

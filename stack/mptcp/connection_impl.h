@@ -20,10 +20,12 @@
 #include "stack/mptcp/crypto.h"
 #include "stack/mptcp/host_services.h"
 #include "stack/mptcp/mapping_queue.h"
+#include "stack/mptcp/nagle.h"
 #include "stack/mptcp/range_set.h"
 #include "stack/mptcp/reassembly.h"
 #include "stack/mptcp/receive_tuning.h"
 #include "stack/mptcp/send_tuning.h"
+#include "stack/syn_cookie.h"
 
 namespace mptcptls {
 
@@ -37,6 +39,16 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
                const ConnectOptions& options, ConnectionObserver* observer);
   void Accept(Time now, const Segment& syn, const LocalAddress& local,
               const ListenOptions& options);
+  // Responder, from the segment that returned a SYN cookie.
+  void AcceptCookie(Time now, const Segment& segment, const LocalAddress& local,
+                    const ListenOptions& options, const SynCookie& cookie);
+  // What answers a SYN's MP_CAPABLE in a SYN cookie's SYN/ACK; nullopt: nothing does.
+  static std::optional<MpCapable> AnswerWithoutState(const MpCapable& offer,
+                                                     const ListenOptions& options,
+                                                     const HostConfig& config,
+                                                     const SynCookie& cookie);
+  // The token that follows from an answer to MP_CAPABLE.
+  static uint32_t TokenOf(const MpCapable& answer);
   Verdict OnJoinSyn(Time now, const Segment& syn, const LocalAddress& local);
   TcpRst JoinRefusal() const { return join_refusal_; }
   bool PortIsOurs(uint16_t local_port) const;
@@ -64,6 +76,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void SetKeys(Time now, const ConnectionKeys& keys) override;
   void RefuseKeys(Time now, std::string reason) override;
   bool WantsKeys() const override;
+  void SetOptions(Time now, const StreamOptions& options) override;
   void NoteTls() override { tls_seen_ = true; }
   void Orphan(Time now) override;
   ConnectionInfo Info(Time now) const override;
@@ -157,13 +170,19 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   bool LocalEndAcked() const;
   void LearnOnEnd(Time now, EndReason end);
   void CheckOrphan(Time now);
+  void AwaitPeersFin(Time now);
+  void ReturnOrphanSlot();
 
   // ---- handshake.cc
   Offer ChooseOffer(Time now, const ConnectOptions& options);
   void MakeSecrets();
   Verdict TakeSynAck(Time now, const Segment& segment);
   Verdict TakeThirdAck(Time now, const Segment& segment);
-  void ChooseAnswer(const MpCapable& offer, const ListenOptions& options);
+  static Offer AnswerTo(const MpCapable& offer, const ListenOptions& options);
+  void ChooseAnswer(const MpCapable& offer, const ListenOptions& options, const SynCookie* cookie);
+  static MpCapable SynAckOption(Offer answer, bool checksum, uint64_t sender);
+  void NewPassivePath(const FourTuple& tuple, const LocalAddress& local,
+                      const std::optional<SubflowConfig>& config);
   void BecomeMptcp(Mode mode, const MpCapable& peer);
   void BecomeTcp();
   void RecordAnswer(Time now, Mode answer);
@@ -209,6 +228,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void TuneSendBuffer();
   bool PushReinjections(Time now);
   bool PushNew(Time now);
+  size_t HoldShort(Time now, const Path& path, size_t size);
+  void Flush(Time now);
   Path* Pick(Time now, const Path* avoid, size_t backlog);
   size_t SendRange(Time now, Path* path, uint64_t offset, size_t size);
   void ProbeClosedWindow(Time now);
@@ -284,6 +305,9 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   uint64_t peer_edge_ = 0;  // first offset beyond the peer's window
   SendTuning send_tuning_;
   RangeSet reinject_;
+  StreamOptions options_;
+  Nagle nagle_;
+  uint64_t corked_from_ = 0;  // where the segment begins that cork_timer_ waits for
   bool shutdown_ = false, fin_sent_ = false, fin_acked_ = false, write_blocked_ = false;
   bool starving_ = false;  // the host knows that we wait for memory
   bool fin_due_ = false;   // the next pure ACK carries DATA_FIN
@@ -302,7 +326,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   uint64_t tcp_received_ = 0;
 
   // Ending
-  bool closed_ = false, orphaned_ = false, closing_subflows_ = false, aborting_ = false;
+  bool closed_ = false, orphaned_ = false, orphan_counted_ = false, closing_subflows_ = false,
+       aborting_ = false;
   EndReason end_ = EndReason::kNone;
   Time no_path_since_ = kNever;
   Time linger_until_ = kNever;
@@ -322,7 +347,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   std::deque<ParkedJoin> parked_;
   Subflow* control_on_ = nullptr;  // the subflow whose next ACK carries control options
 
-  Timer path_timer_, data_timer_, fin_timer_, push_timer_;
+  Timer path_timer_, data_timer_, fin_timer_, push_timer_, cork_timer_;
 };
 
 }  // namespace mptcptls

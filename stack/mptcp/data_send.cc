@@ -112,13 +112,45 @@ bool ConnectionImpl::PushNew(Time now) {
   if (edge < send_.tail() && una_ < next_ && available < kSmallSegment) return false;
   Path* path = Pick(now, nullptr, available);
   if (path == nullptr) return false;
-  const size_t size =
+  size_t size =
       std::min({available, path->subflow->SendRoom(now), path->subflow->MaxSegment(), kMaxMapping});
+  size = HoldShort(now, *path, size);
   if (size == 0) return false;
   const uint64_t offset = next_;
   next_ += size;  // first: sending may call back
   SendRange(now, path, offset, size);
   return true;
+}
+
+// How many of the next `size` bytes may leave now, without the short segment at their end where
+// that one has to wait (nagle.h).
+size_t ConnectionImpl::HoldShort(Time now, const Path& path, size_t size) {
+  const uint64_t end = next_ + size;
+  const size_t rest = size % path.subflow->mss();
+  if (rest == 0) return size;
+  if (end == send_.tail() && !shutdown_) {
+    switch (nagle_.OfShort(end, una_)) {
+      case Nagle::Wait::kNo:
+        break;
+      case Nagle::Wait::kForMore:
+        // Each short segment has its own time, from its first byte on.
+        if (!cork_timer_.armed() || corked_from_ != end - rest) {
+          cork_timer_.Set(now + Nagle::kCorked);
+        }
+        corked_from_ = end - rest;
+        return size - rest;
+      case Nagle::Wait::kForAck:
+        return size - rest;
+    }
+  }
+  nagle_.SentShort(end);
+  return size;
+}
+
+void ConnectionImpl::Flush(Time now) {
+  cork_timer_.Cancel();
+  nagle_.Flush(send_.tail());
+  Push(now);
 }
 
 // RFC 9293 3.8.6.1, at the data level: one byte beyond a closed window. The subflow repeats it.

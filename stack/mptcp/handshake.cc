@@ -115,16 +115,51 @@ Verdict ConnectionImpl::TakeSynAck(Time now, const Segment& segment) {
   return Verdict::kAccept;
 }
 
-void ConnectionImpl::ChooseAnswer(const MpCapable& offer, const ListenOptions& options) {
-  if (offer.form != MpCapable::Form::kSyn || !offer.ValidFlags()) return;
-  if (options.auth == AuthPolicy::kTcp) return;
-  if (options.auth == AuthPolicy::kTls && !offer.tls_auth()) return;
+ConnectionImpl::Offer ConnectionImpl::AnswerTo(const MpCapable& offer,
+                                               const ListenOptions& options) {
+  if (offer.form != MpCapable::Form::kSyn || !offer.ValidFlags()) return Offer::kNone;
+  if (options.auth == AuthPolicy::kTcp) return Offer::kNone;
+  if (options.auth == AuthPolicy::kTls && !offer.tls_auth()) return Offer::kNone;
   const bool tls = offer.tls_auth() &&
                    (options.auth == AuthPolicy::kTls ||
                     (options.auth == AuthPolicy::kAuto && options.tls_hooked && !options.clear));
-  offer_ = tls ? Offer::kTls : Offer::kKeys;
+  return tls ? Offer::kTls : Offer::kKeys;
+}
+
+void ConnectionImpl::ChooseAnswer(const MpCapable& offer, const ListenOptions& options,
+                                  const SynCookie* cookie) {
+  offer_ = AnswerTo(offer, options);
+  if (offer_ == Offer::kNone) return;
   checksum_ = services_->config().checksum || (offer.flags & MpCapable::kFlagChecksum) != 0;
-  MakeSecrets();
+  if (cookie == nullptr) return MakeSecrets();
+  // PROTOCOL.md 7: these were promised, or nothing.
+  local_key_ = cookie->key;
+  local_token_ = offer_ == Offer::kTls ? cookie->token : TokenOfKey(local_key_);
+  token_claimed_ = services_->ClaimToken(local_token_, this);
+  if (!token_claimed_) offer_ = Offer::kNone;
+}
+
+MpCapable ConnectionImpl::SynAckOption(Offer answer, bool checksum, uint64_t sender) {
+  MpCapable capable;
+  capable.form = MpCapable::Form::kSynAck;
+  if (answer == Offer::kTls) capable.flags |= MpCapable::kFlagTlsAuth;
+  if (checksum) capable.flags |= MpCapable::kFlagChecksum;
+  capable.sender = sender;
+  return capable;
+}
+
+std::optional<MpCapable> ConnectionImpl::AnswerWithoutState(const MpCapable& offer,
+                                                            const ListenOptions& options,
+                                                            const HostConfig& config,
+                                                            const SynCookie& cookie) {
+  const Offer answer = AnswerTo(offer, options);
+  if (answer == Offer::kNone) return std::nullopt;
+  const bool checksum = config.checksum || (offer.flags & MpCapable::kFlagChecksum) != 0;
+  return SynAckOption(answer, checksum, answer == Offer::kTls ? cookie.token : cookie.key.value());
+}
+
+uint32_t ConnectionImpl::TokenOf(const MpCapable& answer) {
+  return answer.tls_auth() ? static_cast<uint32_t>(answer.sender) : TokenOfKey(Key(answer.sender));
 }
 
 // B's side: what ends SYN_RECEIVED (PROTOCOL.md 2).

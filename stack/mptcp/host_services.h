@@ -88,6 +88,10 @@ class HostServices {
   // OnMemory() when there is some.
   virtual void AwaitMemory(ConnectionImpl* connection) = 0;
 
+  // Orphans are bounded; false: there are too many (counted).
+  virtual bool TakeOrphanSlot() = 0;
+  virtual void ReturnOrphanSlot() = 0;
+
   // Responder: the first subflow is established. Host asks the listener for an observer and calls
   // SetObserver(); false: refused, abort.
   virtual bool Established(ConnectionImpl* connection, Time now) = 0;

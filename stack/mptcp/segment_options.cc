@@ -37,12 +37,8 @@ void ConnectionImpl::FillOptions(Subflow& subflow, const SegmentPlan& plan, Mptc
     return;
   } else if (plan.kind == Kind::kSynAck) {
     if (offer_ == Offer::kNone || initiator_) return;
-    MpCapable capable;
-    capable.form = MpCapable::Form::kSynAck;
-    if (offer_ == Offer::kTls) capable.flags |= MpCapable::kFlagTlsAuth;
-    if (checksum_) capable.flags |= MpCapable::kFlagChecksum;
-    capable.sender = offer_ == Offer::kTls ? local_token_ : local_key_.value();
-    out->capable = capable;
+    out->capable =
+        SynAckOption(offer_, checksum_, offer_ == Offer::kTls ? local_token_ : local_key_.value());
     return;
   }
   if (!connected_) return;

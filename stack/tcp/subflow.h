@@ -27,8 +27,10 @@
 #include "stack/buffer.h"
 #include "stack/counters.h"
 #include "stack/environment.h"
+#include "stack/tcp/keepalive.h"
 #include "stack/tcp/path_mtu.h"
 #include "stack/tcp/policy.h"
+#include "stack/tcp/time_wait.h"
 #include "stack/timer.h"
 #include "stack/types.h"
 #include "stack/wire/icmp.h"
@@ -140,7 +142,7 @@ struct SubflowConfig {
   uint32_t timestamp_offset = 0;  // per connection, random
   int syn_retries = 6;            // net.ipv4.tcp_syn_retries
   int synack_retries = 5;
-  int retries = 15;          // net.ipv4.tcp_retries2
+  int retries = 15;          // net.ipv4.tcp_retries2; a user timeout replaces it
   uint8_t window_scale = 9;  // what we offer
   bool windows_at_data_level =
       false;  // MPTCP: the window's right edge may be passed by repeated data (RFC 8684 3.3.5)
@@ -151,6 +153,15 @@ struct SubflowConfig {
   EarlyBudget* early = nullptr;       // for what comes out of order; null: unlimited
   std::optional<KnownMtu> known_mtu;  // what an earlier connection learned of the path
   PathMtuCache* path_mtus = nullptr;  // where to tell what is learned; null: nowhere
+  Patience patience;
+  TimeWaitBudget* time_waits = nullptr;  // null: unlimited
+  EarlyBudget* early = nullptr;          // for what comes out of order; null: unlimited
+
+  // What our timestamps say (RFC 7323 5.4): milliseconds, from an offset of the connection's own.
+  uint32_t TimestampClock(Time now) const {
+    return timestamp_offset +
+           static_cast<uint32_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
+  }
 };
 
 struct SubflowInfo {
@@ -179,13 +190,18 @@ class Subflow {
   // ---- Opening
   void Connect(Time now);                     // active: sends the SYN
   void Accept(Time now, const Segment& syn);  // passive: takes the SYN's options, sends the SYN/ACK
-  // Passive with SYN cookies or a parked join: establishes from the third ACK alone is Host's
-  // affair, later.
+  // Passive, from a SYN cookie: the SYN/ACK went out without this object. `syn` is what the cookie
+  // kept; the caller gives the segment that returned it to Input() next.
+  void AcceptCookie(const Segment& syn);
 
   // ---- Packets that Host demultiplexed to this subflow
   void Input(Time now, const Segment& segment);
   // ICMP error quoting sequence number `seq` of ours; ignored unless in flight (RFC 5927).
   void OnIcmpError(Time now, const IcmpError& error);
+
+  // In TIME-WAIT: where a connection that `syn` opens between the same ends begins (RFC 6191);
+  // nullopt: this one goes on.
+  std::optional<Seq> IssOfNext(const Segment& syn) const;
 
   // ---- Sending
   // Payload bytes that congestion window, pacing and the peer's window (`respect_window`) allow
@@ -206,6 +222,7 @@ class Subflow {
   // Whose the window is, once it is known (SubflowConfig::windows_at_data_level): plain TCP's is
   // the subflow's.
   void SetWindowsAtDataLevel(bool on);
+  void SetPatience(Time now, const Patience& patience);
   // Closed without a word on the wire (owner is gone, host leaves).
   void Discard();
 
@@ -222,6 +239,7 @@ class Subflow {
   Duration srtt() const;
   Duration receive_rtt() const;  // of a receiver, too; zero: not known
   uint32_t cwnd() const;
+  uint32_t mss() const;  // payload bytes of a full segment
   SubflowInfo Info() const;
   // Unacknowledged payload ranges in sequence order, as they were mapped: what must be reinjected
   // when this path dies.

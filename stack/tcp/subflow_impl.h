@@ -6,12 +6,14 @@
 // Timers: `retransmit_` runs while anything that we sent is unacknowledged (RFC 6298 5); `probe_`
 // before it, once per flight, for the tail (RFC 8985 7); `reorder_` when RACK waits for late
 // packets (RFC 8985 6); `pace_` while there may be more to send but not yet; `delayed_ack_` while
-// an acknowledgement is owed; `time_wait_` at the end.
+// an acknowledgement is owed; `time_wait_` at the end; `keepalive_timer_` while the program
+// wants to know whether a silent peer lives.
 #ifndef MPTCPTLS_STACK_TCP_SUBFLOW_IMPL_H_
 #define MPTCPTLS_STACK_TCP_SUBFLOW_IMPL_H_
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -32,16 +34,23 @@ class Subflow::Impl {
  public:
   Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* owner, Environment* environment,
        TimerQueue* timers, Counters* counters);
+  ~Impl() { LeaveTimeWait(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   // ---- subflow_state.cc
   void Connect(Time now);
   void Accept(Time now, const Segment& syn);
+  void AcceptCookie(const Segment& syn);
   void Close(Time now);
   void Abort(Time now);
   void Discard();
   void TakeSynOptions(const Segment& segment);
   void Establish(Time now, const Segment& segment);
   void EnterTimeWait(Time now);
+  void LeaveTimeWait();
+  void CancelTimers();
+  std::optional<Seq> IssOfNext(const Segment& syn) const;
   void Finish(Time now, CloseReason reason, const TcpRst* reset);
   void LimitMtu();
   void SetMtu();
@@ -125,6 +134,15 @@ class Subflow::Impl {
   void ArmRetransmit(Time now);
   void ArmProbe(Time now);
 
+  // ---- keepalive.cc
+  void SetPatience(Time now, const Patience& patience);
+  void ArmKeepalive(Time now);
+  void OnKeepaliveTimer(Time now);
+  bool UserTimeoutOver(Time now) const;
+  int MaxRetries() const {
+    return config_.patience.user_timeout > Duration::zero() ? INT_MAX : config_.retries;
+  }
+
   // ---- subflow_undo.cc
   void RememberForUndo();
   void NoteRetransmission(Time now, const SentRange& range);
@@ -156,10 +174,7 @@ class Subflow::Impl {
   void AddSackBlocks(TcpOptions* options);
   void Pace(Time now, size_t bytes);
   void OnPaceTimer(Time now);
-  uint32_t TimestampClock(Time now) const {
-    return config_.timestamp_offset +
-           static_cast<uint32_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
-  }
+  uint32_t TimestampClock(Time now) const { return config_.TimestampClock(now); }
 
   Seq EmptySeq() const;
   // Less window than this is told as none (RFC 9293 3.8.6.2.2).
@@ -181,6 +196,7 @@ class Subflow::Impl {
 
   TcpState state_ = TcpState::kClosed;
   bool initiator_ = false, was_established_ = false, close_when_established_ = false;
+  bool counted_time_wait_ = false;  // in config_.time_waits
 
   // Options of the connection (RFC 7323, RFC 2018), fixed by the SYNs.
   bool timestamps_ = true, sack_ = true, scaling_ = true;
@@ -261,7 +277,10 @@ class Subflow::Impl {
   uint16_t ip_id_ = 0;
   SubflowInfo info_;
 
-  Timer retransmit_, probe_, reorder_, pace_, delayed_ack_, time_wait_;
+  Keepalive keepalive_;
+  UserTimeout user_timeout_;
+
+  Timer retransmit_, probe_, reorder_, pace_, delayed_ack_, time_wait_, keepalive_timer_;
 };
 
 }  // namespace mptcptls

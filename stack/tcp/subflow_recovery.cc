@@ -133,8 +133,10 @@ void Subflow::Impl::ReduceProportionally(const News& news, bool more_lost) {
 }
 
 void Subflow::Impl::ArmRetransmit(Time now) {
+  user_timeout_.OnArmed(now, snd_una_);
   Duration rto = rtt_.Rto() * (int64_t{1} << std::min(backoff_, kMaxBackoff));
-  retransmit_.Set(now + std::min(rto, Duration(RttEstimator::kMaxRto)));
+  retransmit_.Set(std::min(now + std::min(rto, Duration(RttEstimator::kMaxRto)),
+                           user_timeout_.Deadline(snd_una_, config_.patience)));
 }
 
 // RFC 8985 7.2
@@ -189,6 +191,7 @@ void Subflow::Impl::OnRetransmitTimer(Time now) {
   ++info_.timeouts;
   ++consecutive_timeouts_;
   ++unanswered_timeouts_;
+  if (UserTimeoutOver(now)) return Finish(now, CloseReason::kTimedOut, nullptr);
   if (state_ == TcpState::kSynSent || state_ == TcpState::kSynReceived) {
     const int limit = state_ == TcpState::kSynSent ? config_.syn_retries : config_.synack_retries;
     if (syn_transmissions_ > limit) return Finish(now, CloseReason::kTimedOut, nullptr);
@@ -198,7 +201,7 @@ void Subflow::Impl::OnRetransmitTimer(Time now) {
   if (sent_.empty()) return;
   if (snd_wnd_ == 0) return ProbeWindow(now);
   ++counters_->rto_fired;
-  if (unanswered_timeouts_ > config_.retries) {
+  if (unanswered_timeouts_ > MaxRetries()) {
     return Finish(now, CloseReason::kTimedOut, nullptr);
   }
   probe_.Cancel();
@@ -231,7 +234,7 @@ void Subflow::Impl::OnRetransmitTimer(Time now) {
 
 // RFC 9293 3.8.6.1: the first unacknowledged byte again; silence here is no congestion.
 void Subflow::Impl::ProbeWindow(Time now) {
-  if (unanswered_timeouts_ > config_.retries) {
+  if (unanswered_timeouts_ > MaxRetries()) {
     return Finish(now, CloseReason::kTimedOut, nullptr);
   }
   ++backoff_;

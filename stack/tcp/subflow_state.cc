@@ -31,7 +31,8 @@ Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* ow
       reorder_(timers, [this](Time now) { OnReorderTimer(now); }),
       pace_(timers, [this](Time now) { OnPaceTimer(now); }),
       delayed_ack_(timers, [this](Time now) { OnDelayedAckTimer(now); }),
-      time_wait_(timers, [this](Time now) { Finish(now, CloseReason::kClosed, nullptr); }) {
+      time_wait_(timers, [this](Time now) { Finish(now, CloseReason::kClosed, nullptr); }),
+      keepalive_timer_(timers, [this](Time now) { OnKeepaliveTimer(now); }) {
   peer_mss_ = config.tuple.local.address.family == Family::kV4 ? 536 : 1220;
   ip_id_ = static_cast<uint16_t>(config.iss.value);
   LimitMtu();
@@ -99,6 +100,13 @@ void Subflow::Impl::Accept(Time now, const Segment& syn) {
   SendSyn(now);
 }
 
+void Subflow::Impl::AcceptCookie(const Segment& syn) {
+  TakeSynOptions(syn);
+  state_ = TcpState::kSynReceived;
+  snd_nxt_ = iss_ + 1;
+  TakeWindow(true);  // as the SYN/ACK promised
+}
+
 // The handshake is done: `segment` is the SYN/ACK (active) or the ACK of ours (passive).
 void Subflow::Impl::Establish(Time now, const Segment& segment) {
   snd_una_ = iss_ + 1;
@@ -110,6 +118,7 @@ void Subflow::Impl::Establish(Time now, const Segment& segment) {
   icmp_error_.reset();
   state_ = TcpState::kEstablished;
   was_established_ = true;
+  ArmKeepalive(now);
   // RFC 5681 3.1: after a lost SYN the first window is one segment; a small concession is kept.
   if (syn_transmissions_ > 1) congestion_->set_cwnd(2 * mss_);
   pacer_.AllowBurst(congestion_->cwnd());
@@ -154,8 +163,8 @@ void Subflow::Impl::Abort(Time now) {
 
 void Subflow::Impl::Discard() {
   state_ = TcpState::kClosed;
-  for (Timer* t : {&retransmit_, &probe_, &reorder_, &pace_, &delayed_ack_, &time_wait_})
-    t->Cancel();
+  LeaveTimeWait();
+  CancelTimers();
   sent_.clear();
   early_.clear();
 }
@@ -165,7 +174,40 @@ void Subflow::Impl::EnterTimeWait(Time now) {
   retransmit_.Cancel();
   probe_.Cancel();
   reorder_.Cancel();
-  time_wait_.Set(now + config_.time_wait);
+  keepalive_timer_.Cancel();
+  Duration wait = config_.time_wait;
+  if (TimeWaitBudget* budget = config_.time_waits; budget != nullptr) {
+    if (budget->used < budget->limit) {
+      ++budget->used;
+      counted_time_wait_ = true;
+    } else {
+      ++counters_->time_wait_overflow;
+      wait = Duration::zero();  // once the last FIN is acknowledged
+    }
+  }
+  config_.time_wait = wait;
+  time_wait_.Set(now + wait);
+}
+
+void Subflow::Impl::CancelTimers() {
+  for (Timer* t :
+       {&retransmit_, &probe_, &reorder_, &pace_, &delayed_ack_, &time_wait_, &keepalive_timer_}) {
+    t->Cancel();
+  }
+}
+
+void Subflow::Impl::LeaveTimeWait() {
+  if (!counted_time_wait_) return;
+  counted_time_wait_ = false;
+  --config_.time_waits->used;
+}
+
+std::optional<Seq> Subflow::Impl::IssOfNext(const Segment& syn) const {
+  if (state_ != TcpState::kTimeWait) return std::nullopt;
+  const TimeWaitPeer peer = {rcv_nxt_,
+                             timestamps_ ? std::optional<uint32_t>(ts_recent_) : std::nullopt};
+  if (!OpensAnew(peer, syn)) return std::nullopt;
+  return IssAfter(snd_nxt_);
 }
 
 void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
@@ -175,8 +217,8 @@ void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
   if (timed_out_ && icmp_error_) reason = *icmp_error_;
   // What is unacknowledged stays readable in OnClosed(): the owner sends it again elsewhere.
   state_ = TcpState::kClosed;
-  for (Timer* t : {&retransmit_, &probe_, &reorder_, &pace_, &delayed_ack_, &time_wait_})
-    t->Cancel();
+  LeaveTimeWait();
+  CancelTimers();
   early_.clear();
   owner_->OnClosed(*self_, now, reason, reset);
   sent_.clear();
@@ -191,8 +233,10 @@ Subflow::~Subflow() = default;
 
 void Subflow::Connect(Time now) { impl_->Connect(now); }
 void Subflow::Accept(Time now, const Segment& syn) { impl_->Accept(now, syn); }
+void Subflow::AcceptCookie(const Segment& syn) { impl_->AcceptCookie(syn); }
 void Subflow::Input(Time now, const Segment& segment) { impl_->Input(now, segment); }
 void Subflow::OnIcmpError(Time now, const IcmpError& error) { impl_->OnIcmpError(now, error); }
+std::optional<Seq> Subflow::IssOfNext(const Segment& syn) const { return impl_->IssOfNext(syn); }
 size_t Subflow::SendRoom(Time now, bool respect_window) const {
   return impl_->SendRoom(now, respect_window);
 }
@@ -212,6 +256,7 @@ void Subflow::SendBareAck(Time now) {
 void Subflow::Close(Time now) { impl_->Close(now); }
 void Subflow::Abort(Time now) { impl_->Abort(now); }
 void Subflow::Discard() { impl_->Discard(); }
+void Subflow::SetPatience(Time now, const Patience& patience) { impl_->SetPatience(now, patience); }
 void Subflow::SetWindowsAtDataLevel(bool on) {
   impl_->config_.windows_at_data_level = on;
   impl_->SetMtu();
@@ -233,6 +278,7 @@ Duration Subflow::receive_rtt() const {
   return seen == Duration::zero() ? impl_->rtt_.srtt() : seen;
 }
 uint32_t Subflow::cwnd() const { return impl_->congestion_->cwnd(); }
+uint32_t Subflow::mss() const { return impl_->mss_; }
 bool Subflow::is_initiator() const { return impl_->initiator_; }
 void Subflow::WindowMayHaveOpened(Time now) { impl_->WindowMayHaveOpened(now); }
 

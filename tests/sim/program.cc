@@ -281,6 +281,7 @@ void SimProgram::OnWritable(Connection&, Time now) {
 void SimProgram::OnClosed(Connection& connection, Time now, EndReason end) {
   if (closed_) return Fail(now, "closed twice");
   closed_ = true;
+  closed_at_ = now;
   end_ = end;
   final_info_ = connection.Info(now);
   connection_ = nullptr;

@@ -84,6 +84,7 @@ class SimProgram : public ConnectionObserver {
   uint64_t total_to_send() const;
   Time connected_at() const { return connected_at_; }
   Time finished_at() const { return finished_at_; }  // the peer's end was seen
+  Duration closed_at() const { return closed_at_.time_since_epoch(); }
   Time keys_at() const { return keys_at_; }
   // The last Info() before the end.
   const ConnectionInfo& final_info() const { return final_info_; }
@@ -122,7 +123,8 @@ class SimProgram : public ConnectionObserver {
   EndReason end_ = EndReason::kNone;
   uint64_t sent_ = 0, received_ = 0;
   size_t chunk_done_ = 0;  // of the chunk being written
-  Time connected_at_{}, finished_at_ = kNever, keys_at_ = kNever, next_write_{}, next_read_{};
+  Time connected_at_{}, finished_at_ = kNever, closed_at_ = kNever, keys_at_ = kNever,
+                        next_write_{}, next_read_{};
   ConnectionInfo final_info_;
   std::vector<std::string> failures_;
 };

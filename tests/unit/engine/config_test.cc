@@ -53,6 +53,7 @@ TEST(Config, EmptyFileMeansTheDefaults) {
   EXPECT_THAT(config.listen_allow, IsEmpty());
   EXPECT_THAT(config.bypass, IsEmpty());
   EXPECT_THAT(config.rules, IsEmpty());
+  EXPECT_EQ(config.syn_queue, 1024u);
   EXPECT_EQ(config.tcp, TcpPolicy());
   EXPECT_EQ(config.send_buffer, 4u << 20);
   EXPECT_EQ(config.receive_buffer, 6u << 20);
@@ -78,6 +79,9 @@ send_buffer = 65536
 receive_buffer = 100000000
 token_server_id_bits = 4
 token_server_id = 15
+syn_queue = 1
+max_orphans = 1000000
+max_time_waits = 77
 [[rule]]
 to = "198.51.100.0/24"
 auth = "tls"
@@ -102,6 +106,9 @@ auth = "keys"
   EXPECT_EQ(config.receive_buffer, 100'000'000u);
   EXPECT_EQ(config.token_server_id_bits, 4u);
   EXPECT_EQ(config.token_server_id, 15);
+  EXPECT_EQ(config.syn_queue, 1u);
+  EXPECT_EQ(config.max_orphans, 1000000u);
+  EXPECT_EQ(config.max_time_waits, 77u);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), false), AuthPolicy::kTls);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), true), AuthPolicy::kKeys);
   EXPECT_EQ(config.RuleFor(At("198.51.101.7", 443), false), std::nullopt);

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,7 @@ class FakeConnection final : public Connection {
   bool shut_down = false, orphaned = false;
   bool more_coming = false;
   std::vector<std::string> keys;
+  std::optional<StreamOptions> options;
 
   // ---- Connection
   uint64_t id() const override { return 1; }
@@ -105,6 +107,7 @@ class FakeConnection final : public Connection {
   void SetKeys(Time /*now*/, const ConnectionKeys& /*keys*/) override {}
   void RefuseKeys(Time /*now*/, std::string /*reason*/) override {}
   bool WantsKeys() const override { return false; }
+  void SetOptions(Time /*now*/, const StreamOptions& o) override { options = o; }
   void Orphan(Time /*now*/) override { orphaned = true; }
   ConnectionInfo Info(Time /*now*/) const override {
     ConnectionInfo info;

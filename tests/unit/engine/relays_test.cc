@@ -234,6 +234,38 @@ TEST_F(SocketOptions, HostileLengthsAreRefused) {
   EXPECT_EQ(GetSocketOption(socket_.get(), request).error, 0);
 }
 
+TEST_F(SocketOptions, WhatTheyAskOfAConnection) {
+  const StreamOptions fresh = ToStreamOptions(socket_.get());
+  EXPECT_FALSE(fresh.patience.keepalive);
+  EXPECT_FALSE(fresh.no_delay);
+  EXPECT_FALSE(fresh.cork);
+  EXPECT_EQ(fresh.patience.user_timeout, Duration::zero());
+  EXPECT_EQ(fresh.patience.idle, std::chrono::seconds(GetInt(IPPROTO_TCP, TCP_KEEPIDLE)));
+  const struct {
+    int level, name, value;
+  } set[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},   {IPPROTO_TCP, TCP_KEEPIDLE, 77},
+             {IPPROTO_TCP, TCP_KEEPINTVL, 7}, {IPPROTO_TCP, TCP_KEEPCNT, 4},
+             {IPPROTO_TCP, TCP_LINGER2, 9},   {IPPROTO_TCP, TCP_USER_TIMEOUT, 2500},
+             {IPPROTO_TCP, TCP_NODELAY, 1},   {IPPROTO_TCP, TCP_CORK, 1},
+             {IPPROTO_TCP, TCP_SYNCNT, 3}};
+  for (const auto& row : set) EXPECT_EQ(Set(row.level, row.name, Int(row.value)), 0) << row.name;
+  EXPECT_EQ(SynRetries(socket_.get()), 3);
+  // The same from the socket and from what a listener hands on.
+  for (const StreamOptions& options :
+       {ToStreamOptions(socket_.get()), ToStreamOptions(ReadOptions(socket_.get()))}) {
+    EXPECT_TRUE(options.patience.keepalive);
+    EXPECT_EQ(options.patience.idle, std::chrono::seconds(77));
+    EXPECT_EQ(options.patience.interval, std::chrono::seconds(7));
+    EXPECT_EQ(options.patience.probes, 4);
+    EXPECT_EQ(options.patience.user_timeout, std::chrono::milliseconds(2500));
+    EXPECT_EQ(options.fin_wait, std::chrono::seconds(9));
+    EXPECT_TRUE(options.no_delay);
+    EXPECT_TRUE(options.cork);
+  }
+  EXPECT_EQ(Set(IPPROTO_TCP, TCP_LINGER2, Int(-1)), 0);
+  EXPECT_LT(ToStreamOptions(socket_.get()).fin_wait, Duration::zero());
+}
+
 TEST_F(SocketOptions, WithoutASocketThereAreNone) {
   const auto request = Request(IPPROTO_TCP, TCP_KEEPIDLE, Int(5));
   EXPECT_EQ(SetSocketOption(-1, request).error, ENOPROTOOPT);

@@ -152,9 +152,15 @@ TEST_F(Hooked, OptionsBeforeAndAfter) {
   const int off = 0;
   EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off), 0);
   EXPECT_EQ(IntOption(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+  // What it is already, the engine knows.
+  EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off), 0);
+  EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off), 0);
+  EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &one, sizeof one), 0);
+  EXPECT_EQ(IntOption(fd, IPPROTO_TCP, TCP_CORK), 1);
   EXPECT_EQ(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof off), 0);
   EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &one, sizeof one), 0);
-  EXPECT_EQ(engine_.options_set(), (std::vector<int>{SO_KEEPALIVE, TCP_KEEPIDLE}));
+  EXPECT_EQ(engine_.options_set(),
+            (std::vector<int>{TCP_NODELAY, TCP_CORK, SO_KEEPALIVE, TCP_KEEPIDLE}));
   EXPECT_EQ(IntOption(fd, IPPROTO_TCP, TCP_MAXSEG), -ENOPROTOOPT);
   close(fd);
 }

@@ -63,6 +63,18 @@ TEST(Arrival, DataIsDeliveredOnceInOrder) {
   EXPECT_EQ(rig.received, "hello, world");
 }
 
+// RFC 9293 3.8.5, RFC 6093 6: urgent data is a part of the stream, wherever the pointer shows.
+TEST(Arrival, UrgentBytesStayInTheStream) {
+  constexpr uint16_t kUrgent = Tins::TCP::URG;
+  SubflowRig rig;
+  rig.Open();
+  rig.Input({.seq = 1, .flags = A | P | kUrgent, .payload = "hel!", .urgent = 4});
+  rig.Input({.seq = 5, .flags = A | kUrgent, .urgent = 60000});  // far ahead, and no payload
+  rig.Input({.seq = 5, .flags = A | P | kUrgent, .payload = "lo", .urgent = 0});
+  EXPECT_EQ(rig.received, "hel!lo");
+  EXPECT_FALSE(rig.closed);
+}
+
 TEST(Arrival, HolesAreReportedAndFilled) {
   SubflowRig rig;
   rig.Open();

@@ -24,6 +24,7 @@ struct Peer {
   std::string payload{};
   std::optional<uint32_t> timestamp{};
   std::vector<std::pair<uint32_t, uint32_t>> sack{};  // relative to our ISN
+  uint16_t urgent = 0;                                // the pointer; URG is one of the flags
   std::optional<uint32_t> echo{};                     // of our time stamps; none: 0
   uint8_t ecn = 0;                                    // the IP header's two bits
 };
@@ -45,7 +46,9 @@ class SubflowRig : public Environment, public SubflowOwner {
     subflow = std::make_unique<Subflow>(config, this, this, &timers, &counters);
     subflow->Connect(now);
     Advance(std::chrono::milliseconds(20));
-    Input({.seq = 0, .ack = 1, .flags = static_cast<uint16_t>(Tins::TCP::SYN | Tins::TCP::ACK | answer_flags)});
+    Input({.seq = 0,
+           .ack = 1,
+           .flags = static_cast<uint16_t>(Tins::TCP::SYN | Tins::TCP::ACK | answer_flags)});
     EXPECT_EQ(subflow->state(), TcpState::kEstablished);
     handshake = std::move(sent);
     sent.clear();
@@ -68,6 +71,7 @@ class SubflowRig : public Environment, public SubflowOwner {
     tcp.flags(p.flags);
     if (p.flags & Tins::TCP::ACK) tcp.ack_seq(kOurIsn + p.ack);
     tcp.window(p.window);
+    tcp.urg_ptr(p.urgent);
     if (p.flags & Tins::TCP::SYN) {
       tcp.mss(1460);
       if (sack_) tcp.sack_permitted();
