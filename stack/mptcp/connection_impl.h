@@ -46,6 +46,9 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   // Destroys subflows that ended; called when no callback is under way.
   void Sweep();
   bool finished() const { return closed_ && paths_.empty(); }
+  // What must hold whenever no call is under way, in the subflows too (connection_invariants.cc);
+  // empty is right.
+  std::string CheckInvariants() const;
 
   // ---- Connection
   uint64_t id() const override { return id_; }

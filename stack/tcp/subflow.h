@@ -23,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "stack/buffer.h"
 #include "stack/counters.h"
@@ -208,6 +209,9 @@ class Subflow {
   // when this path dies.
   void ForEachUnacked(const std::function<void(const Mapping&, const Payload&)>& visit) const;
   bool is_initiator() const;  // we sent the SYN
+  // What must hold whenever no call is under way (subflow_invariants.cc); empty is right, else the
+  // first thing that is wrong. For simulation and fuzzers, after every step.
+  std::string CheckInvariants() const;
 
   // The program read: sends a window update when it is worth one (RFC 9293 3.8.6.2.2). A closed
   // window is the owner's to probe, with one byte through SendData(), as only it has unsent data.

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "stack/tcp/cubic.h"
 #include "stack/tcp/out_of_order.h"
@@ -97,6 +98,11 @@ class Subflow::Impl {
     return config_.timestamp_offset +
            static_cast<uint32_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
   }
+
+  // ---- subflow_invariants.cc
+  std::string CheckInvariants() const;
+  std::string CheckSender() const;
+  std::string CheckReceiver() const;
 
   Seq EmptySeq() const;
   // Less window than this is told as none (RFC 9293 3.8.6.2.2).

@@ -45,6 +45,10 @@ World::World(const Scenario& scenario, uint64_t seed) : scenario_(scenario), sim
   }
   client_->Start();
   server_->Start();
+  simulator_.set_after_step([this] {
+    client_->CheckInvariants();
+    server_->CheckInvariants();
+  });
   for (size_t i = 0; i < scenario_.exchanges.size(); ++i) {
     const uint64_t name = Mix(seed) + i;
     Pair pair;
