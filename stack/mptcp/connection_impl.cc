@@ -343,7 +343,7 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
   const bool may_come_back = MayJoin() && reason != CloseReason::kTimedOut &&
                              (reason != CloseReason::kReset || reset != nullptr);
   if (may_come_back) {
-    no_path_since_ = now;
+    no_path_since_ = std::min(no_path_since_, now);  // a try that failed is no new beginning
     return ManagePaths(now);
   }
   switch (reason) {

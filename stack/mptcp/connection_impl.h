@@ -211,6 +211,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   size_t SendRange(Time now, Path* path, uint64_t offset, size_t size);
   void ProbeClosedWindow(Time now);
   void TakeDataAck(Time now, uint64_t dsn);
+  void TakeDataWindow(uint64_t dsn, uint32_t window);
   void MaybeSendFin(Time now);
   void SendDataFin(Time now);
   void Reinject(Time now, Path* path);

@@ -200,8 +200,9 @@ class Subflow {
   bool established() const;  // handshake done and not closed
   const FourTuple& tuple() const;
   bool fin_sent() const;
-  bool everything_acked() const;     // nothing of ours is unacknowledged
-  int consecutive_timeouts() const;  // > 0: the path is not answering
+  uint32_t WindowOf(const Segment& segment) const;  // what its window field says, in bytes
+  bool everything_acked() const;                    // nothing of ours is unacknowledged
+  int consecutive_timeouts() const;                 // > 0: the path is not answering
   Time last_received() const;
   Duration srtt() const;
   SubflowInfo Info() const;

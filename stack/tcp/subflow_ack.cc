@@ -63,11 +63,14 @@ void Subflow::Impl::ProcessAck(Time now, const Segment& segment) {
 // RFC 9293 3.10.7.4: only a segment that is not older may change the window. At the data level the
 // owner judges it; here the newest counts as well.
 void Subflow::Impl::UpdateWindow(const Segment& segment) {
-  if (segment.seq < snd_wl1_ || (segment.seq == snd_wl1_ && segment.ack < snd_wl2_)) return;
   if (segment.ack < snd_una_) return;
+  // One that acknowledges more is newer, be it a retransmission: the window is counted from what it
+  // acknowledges, and an old one counted from there would reach too far.
+  const bool older = segment.seq < snd_wl1_ || (segment.seq == snd_wl1_ && segment.ack < snd_wl2_);
+  if (older && segment.ack == snd_una_) return;
   snd_wnd_ = static_cast<uint32_t>(segment.window) << snd_scale_;
   max_snd_wnd_ = std::max(max_snd_wnd_, snd_wnd_);
-  snd_wl1_ = segment.seq;
+  snd_wl1_ = Max(snd_wl1_, segment.seq);
   snd_wl2_ = segment.ack;
 }
 

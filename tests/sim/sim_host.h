@@ -36,6 +36,7 @@ class SimHost : public Node, public Environment {
   // What the stack did wrong to its environment; empty is right.
   const std::vector<std::string>& violations() const { return violations_; }
 
+  TcpMonitor& monitor() { return monitor_; }
   // What must hold of the stack between two steps; the first thing that does not is a violation.
   void CheckInvariants();
 

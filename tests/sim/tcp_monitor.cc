@@ -6,6 +6,7 @@ namespace mptcptls::sim {
 namespace {
 
 constexpr uint8_t kWindowScale = 3, kSack = 5, kTimestamps = 8, kMptcp = 30;
+constexpr size_t kMostHeard = 8;
 constexpr uint8_t kLargestShift = 14;  // RFC 7323 2.3
 
 // a < b modulo 2^32 (RFC 9293 3.4)
@@ -25,11 +26,41 @@ uint32_t Window(const TcpView& p, bool scaled, const std::optional<uint8_t>& sca
   return static_cast<uint32_t>(p.window()) << (shift ? std::min(*scale, kLargestShift) : 0);
 }
 
+// A DSS option (RFC 8684 3.3), the low halves of its numbers.
+struct DssView {
+  std::optional<uint32_t> data_ack, data_end;
+  uint32_t length = 0;
+};
+
+std::optional<DssView> ViewDss(const TcpView& packet) {
+  const auto dss = packet.FindMptcp(kDss);
+  if (dss.size() < 4) return std::nullopt;
+  const uint8_t flags = dss[3];
+  DssView view;
+  size_t at = 4;
+  const auto number = [&](bool wide) -> std::optional<uint32_t> {
+    const size_t size = wide ? 8 : 4;
+    if (at + size > dss.size()) return std::nullopt;
+    at += size;
+    return Get32(dss, at - 4);
+  };
+  if ((flags & 1) != 0) view.data_ack = number((flags & 2) != 0);
+  if ((flags & 4) != 0) {
+    const auto dsn = number((flags & 8) != 0);
+    if (!dsn || at + 6 > dss.size()) return std::nullopt;
+    view.length = static_cast<uint32_t>(dss[at + 4]) << 8 | dss[at + 5];
+    if ((flags & 16) != 0 && view.length > 0) --view.length;  // DATA_FIN is no byte of the stream
+    view.data_end = *dsn + view.length;
+  }
+  return view;
+}
+
 }  // namespace
 
 TcpMonitor::Opening TcpMonitor::Open(const TcpView& packet) {
   Opening opening;
   opening.isn = packet.seq();
+  opening.window = packet.window();
   const auto scale = packet.FindOption(kWindowScale);
   if (scale.size() == 3) opening.scale = scale[2];
   opening.mptcp = !packet.FindOption(kMptcp).empty();
@@ -40,19 +71,24 @@ void TcpMonitor::Received(const TcpView& packet) {
   const FourTuple seen = packet.tuple();
   Flow& flow = flows_[{seen.remote, seen.local}];
   if (packet.has(kRst)) return;
-  const bool answered = flow.out && flow.acked;  // our SYN/ACK went out for the SYN that was taken
-  if (packet.has(kSyn) && !answered) {
-    flow.in = Open(packet);
+  if (packet.has(kSyn)) {
+    flow.heard.push_back(Open(packet));
+    if (flow.heard.size() > kMostHeard) flow.heard.pop_front();
+  }
+  // Ours went out alone: this one makes the connection, be it a SYN/ACK or a SYN (both open).
+  if (packet.has(kSyn) && flow.out && !flow.acked) {
+    flow.in = flow.heard.back();
     flow.in_end = packet.seq() + Length(packet);
-    if (!packet.has(kAck)) {
-      flow.out_edge.reset();
-      if (flow.out) flow.out_edge = flow.out->isn + 1 + packet.window();
-    }
   } else if (flow.in && Before(flow.in_end, packet.seq() + Length(packet))) {
     flow.in_end = packet.seq() + Length(packet);
   }
   if (!packet.has(kAck) || !flow.in) return;
-  const uint32_t edge = packet.ack() + Window(packet, flow.scaled(), flow.in->scale);
+  const uint32_t window = Window(packet, flow.scaled(), flow.in->scale);
+  const auto dss = ViewDss(packet);
+  if (dss && dss->data_ack && (!data_edge_ || Before(*data_edge_, *dss->data_ack + window))) {
+    data_edge_ = *dss->data_ack + window;
+  }
+  const uint32_t edge = packet.ack() + window;
   if (!flow.out_edge || Before(*flow.out_edge, edge)) flow.out_edge = edge;
 }
 
@@ -61,16 +97,17 @@ std::string TcpMonitor::Begin(const TcpView& packet, Flow* flow) const {
     flow->out = Open(packet);  // the third SYN may offer less
     return {};
   }
-  // Another connection. What came before its SYN is not of it, but for the SYN that it answers.
-  const std::optional<Opening> in = packet.has(kAck) ? flow->in : std::nullopt;
-  const uint32_t in_end = flow->in_end;
+  // Another connection. What came before is not of it, but for the SYN that this one answers.
+  const std::deque<Opening> heard = std::move(flow->heard);
   *flow = Flow{};
   flow->out = Open(packet);
   flow->out_end = packet.seq();
-  flow->in = in;
-  flow->in_end = in_end;
   if (!packet.has(kAck)) return {};
-  if (!in || packet.ack() != in->isn + 1) return "a SYN/ACK for no SYN";
+  const auto answered = std::ranges::find(heard, packet.ack() - 1, &Opening::isn);
+  if (answered == heard.end()) return "a SYN/ACK for no SYN";
+  flow->in = *answered;
+  flow->in_end = packet.ack();
+  flow->out_edge = packet.seq() + 1 + answered->window;
   return {};
 }
 
@@ -85,6 +122,22 @@ std::string TcpMonitor::Sent(const TcpView& packet) {
   for (const auto check : {CheckSequence, CheckAcknowledgement, CheckWindow, CheckOptions}) {
     std::string wrong = check(packet, &flow);
     if (!wrong.empty()) return wrong;
+  }
+  return CheckData(packet, &flow);
+}
+
+// RFC 8684 3.3.1: the window is relative to the Data ACK that came with it; 3.3.5.
+std::string TcpMonitor::CheckData(const TcpView& packet, Flow* flow) {
+  const auto dss = ViewDss(packet);
+  if (!dss) return {};
+  if (dss->data_ack) {
+    if (flow->data_acked && Before(*dss->data_ack, *flow->data_acked))
+      return "takes a Data ACK back";
+    flow->data_acked = dss->data_ack;
+  }
+  if (one_connection_ && dss->data_end && dss->length > 1 && data_edge_ &&
+      Before(*data_edge_, *dss->data_end)) {
+    return "mapped " + std::to_string(*dss->data_end - *data_edge_) + " bytes beyond the window";
   }
   return {};
 }
@@ -140,14 +193,6 @@ std::string TcpMonitor::CheckOptions(const TcpView& packet, Flow* flow) {
     const uint32_t begin = Get32(sack, at), end = Get32(sack, at + 4);
     if (!Before(begin, end)) return "an empty SACK block";
     if (Before(flow->in_end, end)) return "SACKs what was never received";
-  }
-  const auto dss = packet.FindMptcp(kDss);
-  if (dss.size() >= 8 && (dss[3] & 1) != 0) {
-    const bool wide = (dss[3] & 2) != 0;
-    if (wide && dss.size() < 12) return "a DSS shorter than its flags say";
-    const uint32_t low = Get32(dss, wide ? 8 : 4);
-    if (flow->data_acked && Before(low, *flow->data_acked)) return "takes a Data ACK back";
-    flow->data_acked = low;
   }
   return {};
 }

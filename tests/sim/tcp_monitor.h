@@ -6,6 +6,7 @@
 #define MPTCPTLS_TESTS_SIM_TCP_MONITOR_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -20,17 +21,21 @@ class TcpMonitor {
   void Received(const TcpView& packet);
   // Returns what is wrong with the packet; empty is right.
   std::string Sent(const TcpView& packet);
+  // All MPTCP flows are of one connection: then what they say at the data level can be compared.
+  void set_one_connection(bool on) { one_connection_ = on; }
 
  private:
   // One side's SYN.
   struct Opening {
     uint32_t isn = 0;
+    uint16_t window = 0;
     std::optional<uint8_t> scale;
     bool mptcp = false;
   };
   // Seen from the host: `out` is what it sent, `in` what it got.
   struct Flow {
     std::optional<Opening> out, in;
+    std::deque<Opening> heard;          // SYNs that may still be answered, the newest last
     uint32_t out_end = 0;               // sequence number after the last one sent
     std::optional<uint32_t> out_fin;    // sequence number after our FIN
     std::optional<uint32_t> out_edge;   // the peer's window ends here, at best
@@ -52,8 +57,11 @@ class TcpMonitor {
   static std::string CheckAcknowledgement(const TcpView& packet, Flow* flow);
   static std::string CheckWindow(const TcpView& packet, Flow* flow);
   static std::string CheckOptions(const TcpView& packet, Flow* flow);
+  std::string CheckData(const TcpView& packet, Flow* flow);
 
   std::map<FourTuple, Flow> flows_;  // by the host's own view: local first
+  bool one_connection_ = false;
+  std::optional<uint32_t> data_edge_;  // the peer's window at the data level, low half
 };
 
 }  // namespace mptcptls::sim

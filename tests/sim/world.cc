@@ -45,6 +45,8 @@ World::World(const Scenario& scenario, uint64_t seed) : scenario_(scenario), sim
   }
   client_->Start();
   server_->Start();
+  client_->monitor().set_one_connection(scenario_.exchanges.size() == 1);
+  server_->monitor().set_one_connection(scenario_.exchanges.size() == 1);
   simulator_.set_after_step([this] {
     client_->CheckInvariants();
     server_->CheckInvariants();
