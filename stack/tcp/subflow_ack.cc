@@ -148,12 +148,17 @@ void Subflow::Impl::TakeSacks(Time now, const Segment& segment, News* news) {
 
 void Subflow::Impl::TakeCumulative(Time now, Seq ack, News* news) {
   const size_t stop = sent_.SplitAt(ack);
+  bool sent_again = false;
   for (size_t i = 0; i < stop; ++i) {
     const SentRange& range = sent_.ranges().front();
+    sent_again |= range.transmissions > 1;
     if (range.fate != Fate::kSacked) Delivered(now, range, news);
     news->payload += static_cast<uint32_t>(range.payload.size());
     sent_.PopFront();
   }
+  // What waited at the peer for a retransmission tells how long that took, not a round trip:
+  // without SACK it could be one of minutes.
+  if (sent_again) news->rtt.reset();
   if (fack_ < ack) fack_ = ack;
   snd_una_ = ack;
   news->advanced = true;

@@ -72,6 +72,7 @@ class SubflowRig : public Environment, public SubflowOwner {
     Segment segment;
     ASSERT_EQ(ParseSegment(bytes, false, &segment), DropReason::kNone);
     subflow->Input(now, segment);
+    EXPECT_EQ(subflow->CheckInvariants(), "");
   }
 
   // Sends `n` bytes of our stream as one segment.
@@ -90,6 +91,7 @@ class SubflowRig : public Environment, public SubflowOwner {
     while (timers.Next() <= until) {
       now = timers.Next();
       timers.Advance(now);
+      EXPECT_EQ(subflow->CheckInvariants(), "");
     }
     now = until;
   }
