@@ -36,6 +36,11 @@ std::vector<File> Files() {
   return files;
 }
 
+std::string NameOf(const testing::TestParamInfo<File>& test) {
+  return std::filesystem::path(test.param.path).stem().string() +
+         (test.param.family == Family::kV4 ? "_v4" : "_v6");
+}
+
 class ScenarioFile : public testing::TestWithParam<File> {};
 
 TEST_P(ScenarioFile, Holds) {
@@ -51,11 +56,7 @@ TEST_P(ScenarioFile, Holds) {
   EXPECT_THAT(failures, testing::IsEmpty()) << Summary(world);
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, ScenarioFile, testing::ValuesIn(Files()),
-                         [](const testing::TestParamInfo<File>& info) {
-                           return std::filesystem::path(info.param.path).stem().string() +
-                                  (info.param.family == Family::kV4 ? "_v4" : "_v6");
-                         });
+INSTANTIATE_TEST_SUITE_P(Files, ScenarioFile, testing::ValuesIn(Files()), NameOf);
 
 }  // namespace
 }  // namespace mptcptls::sim

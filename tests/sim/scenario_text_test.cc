@@ -26,7 +26,7 @@ std::string ErrorOf(const std::string& text) {
   return error;
 }
 
-std::vector<std::string> Run(const std::string& text) {
+std::vector<std::string> FailuresOf(const std::string& text) {
   World world(Parsed(text), 1);
   return world.Run();
 }
@@ -113,11 +113,12 @@ TEST(ScenarioText, ProgramsOfAnExchange) {
 }
 
 TEST(ScenarioText, ExpectationsAreChecked) {
-  EXPECT_THAT(Run("within 5s\nexpect counter rto_fired exactly 0"), IsEmpty());
-  EXPECT_THAT(Run("within 5s\nexpect counter packets_in at-most 3"),
+  EXPECT_THAT(FailuresOf("within 5s\nexpect counter rto_fired exactly 0"), IsEmpty());
+  EXPECT_THAT(FailuresOf("within 5s\nexpect counter packets_in at-most 3"),
               ElementsAre(HasSubstr("packets_in is")));
-  EXPECT_THAT(Run("within 5s\nexpect mode tcp"), testing::Not(IsEmpty()));
-  EXPECT_THAT(Run("within 5s\nexpect client reset"), ElementsAre(HasSubstr("expected: reset")));
+  EXPECT_THAT(FailuresOf("within 5s\nexpect mode tcp"), testing::Not(IsEmpty()));
+  EXPECT_THAT(FailuresOf("within 5s\nexpect client reset"),
+              ElementsAre(HasSubstr("expected: reset")));
 }
 
 TEST(ScenarioText, BoxesLossesAndEventsReachTheNetwork) {
