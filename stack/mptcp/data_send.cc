@@ -114,9 +114,6 @@ void ConnectionImpl::ProbeClosedWindow(Time now) {
     if (!p->subflow->everything_acked()) return;  // its acknowledgement will tell
     if (quiet == nullptr) quiet = p.get();
   }
-  // One such byte at a time: where it was taken and no Data ACK came of it, something before it is
-  // missing, and the data timer sees to that.
-  if (mptcp() && next_ > peer_edge_) return;
   // Nothing is on its way and still nothing could be sent: only a window can be the reason.
   if (quiet == nullptr || (mptcp() ? next_ < peer_edge_ : quiet->subflow->Info().peer_window > 0)) return;
   const uint64_t offset = next_++;
