@@ -56,6 +56,7 @@ class Machine : public Environment, public SubflowOwner {
     if (!view->has(sim::kAck)) return;
     // RFC 9293 3.4: what was acknowledged stays acknowledged.
     FUZZ_CHECK(!acked_ || static_cast<int32_t>(view->ack() - *acked_) >= 0);
+    if (!acked_) first_ = view->ack();
     acked_ = view->ack();
   }
   void Random(std::span<uint8_t> out) override { std::ranges::fill(out, uint8_t{7}); }
@@ -208,7 +209,7 @@ class Machine : public Environment, public SubflowOwner {
     }
     const size_t size = s.syn || s.rst ? 0 : size_t{in->U8()} * (1 + in->U8() % 8);
     std::vector<uint8_t> payload(size);
-    const uint32_t offset = s.seq.value - kPeerIsn - 1;
+    const uint32_t offset = s.seq.value - first_;
     for (size_t i = 0; i < size; ++i) payload[i] = ByteAt(static_cast<uint32_t>(offset + i));
     s.payload = payload;
     subflow_->Input(now_, s);
@@ -310,6 +311,7 @@ class Machine : public Environment, public SubflowOwner {
   uint64_t written_ = 0, bytes_acked_ = 0, received_ = 0, outputs_ = 0;
   uint32_t sent_end_ = kOurIsn, peer_clock_ = 1000;
   std::optional<uint32_t> acked_;
+  uint32_t first_ = kPeerIsn + 1;  // sequence number of the peer's first byte
   std::unique_ptr<Subflow> subflow_;  // last: it goes first
 };
 
