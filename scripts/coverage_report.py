@@ -24,6 +24,8 @@ def main():
                 path = find(source["file"], options)
             if path is None:
                 continue
+            if not source["lines"]:
+                continue  # declarations only
             counts = lines.setdefault(path, {})
             for line in source["lines"]:
                 number = line["line_number"]
