@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fuzzes one target for some time; what it finds is left in build/fuzz/found_TARGET.
-#   scripts/fuzz.sh TARGET [SECONDS]     TARGET: segment, options, control, control_message, host, pair; 60 s
+#   scripts/fuzz.sh TARGET [SECONDS]     TARGET: segment, options, control, control_message, host, pair, state; 60 s
 # A crash is written to build/fuzz/crash-*; replay it with build/fuzz/bin/fuzz_TARGET FILE, and keep it, with a
 # telling name, in tests/fuzz/corpus/TARGET.
 set -eu

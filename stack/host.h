@@ -115,6 +115,9 @@ class Host {
   virtual size_t connection_count() const = 0;             // TIME_WAIT included
   virtual size_t blocks_in_use() const = 0;  // of 64 KiB; 0 when no connection is left
   virtual bool PortInUse(uint16_t port) const = 0;
+  // What must hold of every connection whenever no call is under way; empty is right, else the
+  // first thing that is wrong. For simulation and fuzzers, after every step.
+  virtual std::string CheckInvariants() const = 0;
 
   virtual const Counters& counters() const = 0;
   virtual Counters& mutable_counters() = 0;

@@ -434,7 +434,7 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
   const bool may_come_back =
       MayJoin() && !subflow.timed_out() && (reason != CloseReason::kReset || reset != nullptr);
   if (may_come_back) {
-    no_path_since_ = now;
+    no_path_since_ = std::min(no_path_since_, now);  // a try that failed is no new beginning
     return ManagePaths(now);
   }
   Finish(now, EndOf(reason));

@@ -60,6 +60,9 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   // Destroys subflows that ended; called when no callback is under way.
   void Sweep();
   bool finished() const { return closed_ && paths_.empty(); }
+  // What must hold whenever no call is under way, in the subflows too (connection_invariants.cc);
+  // empty is right.
+  std::string CheckInvariants() const;
 
   // ---- Connection
   uint64_t id() const override { return id_; }
@@ -234,6 +237,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   size_t SendRange(Time now, Path* path, uint64_t offset, size_t size);
   void ProbeClosedWindow(Time now);
   void TakeDataAck(Time now, uint64_t dsn);
+  void TakeDataWindow(uint64_t dsn, uint32_t window);
   void MaybeSendFin(Time now);
   void SendDataFin(Time now);
   void Reinject(Time now, Path* path);

@@ -72,6 +72,7 @@ Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& seg
     path->confirm_pending = false;
     path->next_third_ack = kNever;
     path->usable = path->authenticated = true;
+    no_path_since_ = kNever;
     retries_.erase({path->tuple.local.address, path->tuple.remote});
     ++services_->counters()->joins_accepted;
   }
@@ -108,8 +109,10 @@ void ConnectionImpl::TakeDss(Time now, Path* path, const Segment& segment) {
     const bool news = !dss_seen_;
     dss_seen_ = true;
     const uint64_t reference = SendDsn(una_);
-    TakeDataAck(now, dss.data_ack_8 ? *dss.data_ack
-                                    : ExpandDsn(static_cast<uint32_t>(*dss.data_ack), reference));
+    const uint64_t acked =
+        dss.data_ack_8 ? *dss.data_ack : ExpandDsn(static_cast<uint32_t>(*dss.data_ack), reference);
+    TakeDataAck(now, acked);
+    TakeDataWindow(acked, path->subflow->WindowOf(segment));
     if (news) ManagePaths(now);
   }
   if (!dss.has_mapping) return;
@@ -304,8 +307,8 @@ void ConnectionImpl::OnInputDone(Subflow& subflow, Time now) {
   Path* path = Of(subflow);
   if (path == nullptr || path->dead || closed_) return;
   if (mptcp()) {
-    // The window is relative to the Data ACK that came with it (RFC 8684 3.3.1).
-    peer_edge_ = std::max(peer_edge_, una_ + subflow.Info().peer_window);
+    // Before the first Data ACK (see TakeDss) it counts from the beginning.
+    if (!dss_seen_) peer_edge_ = std::max<uint64_t>(peer_edge_, subflow.Info().peer_window);
     if (peer_fin_ && !peer_fin_reached_ && *peer_fin_ == reassembly_.next()) {
       peer_fin_reached_ = true;
       subflow.SendAck(now);

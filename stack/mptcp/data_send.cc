@@ -13,6 +13,7 @@ namespace {
 
 constexpr Duration kDataTimeout = std::chrono::seconds(1);  // ours; doubles
 constexpr Duration kMaxDataTimeout = std::chrono::seconds(30);
+constexpr int kFinsBeforeFallback = 6;  // ours: 16 s
 constexpr size_t kSmallSegment = 1400;
 constexpr size_t kMaxMapping = 65000;  // length is 16 bits
 
@@ -222,6 +223,15 @@ void ConnectionImpl::TakeDataAck(Time now, uint64_t dsn) {
   ArmDataTimer(now);
 }
 
+// RFC 8684 3.3.1: the window is relative to the Data ACK that came with it. Counted from a newer
+// one, that of a slow path would reach too far.
+void ConnectionImpl::TakeDataWindow(uint64_t dsn, uint32_t window) {
+  const uint64_t offset = dsn - send_idsn_ - 1;
+  if (static_cast<int64_t>(offset - next_ - 1) > 0) return;  // of what was never sent
+  const uint64_t edge = offset + window;
+  if (static_cast<int64_t>(edge - peer_edge_) > 0) peer_edge_ = edge;
+}
+
 // Everything is acknowledged by the subflows, but not by the data level: the peer threw it away, or
 // the subflow that carried it is gone. Rare; the answer is to send it again.
 void ConnectionImpl::ArmDataTimer(Time now) {
@@ -278,6 +288,12 @@ void ConnectionImpl::SendDataFin(Time now) {
 
 void ConnectionImpl::OnFinTimer(Time now) {
   if (closed_ || fin_acked_ || !mptcp()) return;
+  // RFC 8684 3.7: of the peer no DSS ever came through, so ours did not either, and as nothing else
+  // is said nobody notices. The subflow's FIN gets through.
+  if (fin_transmissions_ >= kFinsBeforeFallback && !dss_seen_ && !joined_ever_) {
+    FallBack(now);
+    return Push(now);
+  }
   SendDataFin(now);
 }
 

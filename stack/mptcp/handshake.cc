@@ -204,11 +204,13 @@ void ConnectionImpl::OnEstablished(Subflow& subflow, Time now) {
       return;
     }
     path->usable = path->authenticated = true;
+    no_path_since_ = kNever;
     ++services_->counters()->joins_accepted;
     subflow.SendAck(now);
     return Push(now);
   }
   path->usable = true;
+  no_path_since_ = kNever;
   connected_ = true;
   connected_at_ = now;
   if (initiator_) {

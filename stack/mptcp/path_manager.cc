@@ -155,7 +155,7 @@ void ConnectionImpl::LosePath(Time now, Path* path) {
   services_->MayBeFinished(this);
   if (closed_ || AnyAlive()) return;
   if (MayJoin()) {
-    no_path_since_ = now;
+    no_path_since_ = std::min(no_path_since_, now);
   } else {
     Finish(now, EndReason::kUnreachable);
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "stack/buffer.h"
@@ -39,6 +40,8 @@ class OutOfOrder {
   // Blocks to report, the one that changed last first; at most `max`, returned in `out`.
   size_t Blocks(size_t max, std::array<Range, 4>* out) const;
   void clear();
+  // Pieces are disjoint, not empty, beyond `next`, and add up; empty is right.
+  std::string CheckInvariants(uint64_t next) const;
 
  private:
   static constexpr size_t kMaxRecent = 4;

@@ -23,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "stack/buffer.h"
 #include "stack/counters.h"
@@ -232,6 +233,7 @@ class Subflow {
   bool established() const;  // handshake done and not closed
   const FourTuple& tuple() const;
   bool fin_sent() const;
+  uint32_t WindowOf(const Segment& segment) const;  // what its window field says, in bytes
   bool everything_acked() const;     // nothing of ours is unacknowledged
   int consecutive_timeouts() const;  // > 0: the path is not answering
   bool timed_out() const;            // why it closed, whatever reason ICMP gave for it
@@ -245,6 +247,9 @@ class Subflow {
   // when this path dies.
   void ForEachUnacked(const std::function<void(const Mapping&, const Payload&)>& visit) const;
   bool is_initiator() const;  // we sent the SYN
+  // What must hold whenever no call is under way (subflow_invariants.cc); empty is right, else the
+  // first thing that is wrong. For simulation and fuzzers, after every step.
+  std::string CheckInvariants() const;
 
   // The program read: sends a window update when it is worth one (RFC 9293 3.8.6.2.2). A closed
   // window is the owner's to probe, with one byte through SendData(), as only it has unsent data.

@@ -73,11 +73,14 @@ void Subflow::Impl::ProcessAck(Time now, const Segment& segment) {
 // RFC 9293 3.10.7.4: only a segment that is not older may change the window. At the data level the
 // owner judges it; here the newest counts as well.
 void Subflow::Impl::UpdateWindow(const Segment& segment) {
-  if (segment.seq < snd_wl1_ || (segment.seq == snd_wl1_ && segment.ack < snd_wl2_)) return;
   if (segment.ack < snd_una_) return;
+  // One that acknowledges more is newer, be it a retransmission: the window is counted from what it
+  // acknowledges, and an old one counted from there would reach too far.
+  const bool older = segment.seq < snd_wl1_ || (segment.seq == snd_wl1_ && segment.ack < snd_wl2_);
+  if (older && segment.ack == snd_una_) return;
   snd_wnd_ = static_cast<uint32_t>(segment.window) << snd_scale_;
   max_snd_wnd_ = std::max(max_snd_wnd_, snd_wnd_);
-  snd_wl1_ = segment.seq;
+  snd_wl1_ = Max(snd_wl1_, segment.seq);
   snd_wl2_ = segment.ack;
 }
 
@@ -148,12 +151,17 @@ void Subflow::Impl::TakeSacks(Time now, const Segment& segment, News* news) {
 
 void Subflow::Impl::TakeCumulative(Time now, Seq ack, News* news) {
   const size_t stop = sent_.SplitAt(ack);
+  bool sent_again = false;
   for (size_t i = 0; i < stop; ++i) {
     const SentRange& range = sent_.ranges().front();
+    sent_again |= range.transmissions > 1;
     if (range.fate != Fate::kSacked) Delivered(now, range, news);
     news->payload += static_cast<uint32_t>(range.payload.size());
     sent_.PopFront();
   }
+  // What waited at the peer for a retransmission tells how long that took, not a round trip:
+  // without SACK it could be one of minutes.
+  if (sent_again) news->rtt.reset();
   if (fack_ < ack) fack_ = ack;
   snd_una_ = ack;
   news->advanced = true;

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "stack/tcp/congestion.h"
 #include "stack/tcp/delayed_ack.h"
@@ -175,6 +176,11 @@ class Subflow::Impl {
   void Pace(Time now, size_t bytes);
   void OnPaceTimer(Time now);
   uint32_t TimestampClock(Time now) const { return config_.TimestampClock(now); }
+
+  // ---- subflow_invariants.cc
+  std::string CheckInvariants() const;
+  std::string CheckSender() const;
+  std::string CheckReceiver() const;
 
   Seq EmptySeq() const;
   // Less window than this is told as none (RFC 9293 3.8.6.2.2).

@@ -268,6 +268,9 @@ bool Subflow::established() const {
 }
 const FourTuple& Subflow::tuple() const { return impl_->config_.tuple; }
 bool Subflow::fin_sent() const { return impl_->fin_sent_; }
+uint32_t Subflow::WindowOf(const Segment& segment) const {
+  return static_cast<uint32_t>(segment.window) << (segment.syn ? 0 : impl_->snd_scale_);
+}
 bool Subflow::everything_acked() const { return impl_->snd_una_ == impl_->snd_nxt_; }
 int Subflow::consecutive_timeouts() const { return impl_->consecutive_timeouts_; }
 bool Subflow::timed_out() const { return impl_->timed_out_; }

@@ -29,6 +29,7 @@ sim::Middlebox Wire(const std::shared_ptr<Input>& in, bool hostile,
                     const std::shared_ptr<std::vector<Packet>>& held) {
   auto lost_in_a_row = std::make_shared<int>(0);
   return [=](Packet packet, std::vector<Packet>* out) {
+    if (packet.bytes.empty()) return out->push_back(std::move(packet));  // the link's clock
     const uint8_t what = in->U8();
     // A wire that loses everything for minutes ends connections, and rightly so.
     const bool lose = what >= 200 && what < 215 && *lost_in_a_row < 1;

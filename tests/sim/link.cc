@@ -6,6 +6,8 @@
 namespace mptcptls::sim {
 namespace {
 
+constexpr Duration kBoxPatience = std::chrono::milliseconds(1);
+
 std::optional<TcpView> ViewOf(const Packet& packet) {
   return TcpView::Of({const_cast<uint8_t*>(packet.bytes.data()), packet.bytes.size()});
 }
@@ -27,12 +29,28 @@ void Link::Send(Packet packet) {
   // A middlebox is a machine on the path: it sees what a wire carries.
   std::vector<Packet> packets = Cut(std::move(packet));
   for (Packet& p : packets) CompleteChecksum(&p);
+  ThroughMiddleboxes(std::move(packets));
+  ScheduleTick();
+}
+
+void Link::ThroughMiddleboxes(std::vector<Packet> packets) {
   for (const Middlebox& box : middleboxes_) {
     std::vector<Packet> next;
     for (Packet& p : packets) box(std::move(p), &next);
     packets = std::move(next);
   }
-  for (Packet& p : packets) SendOnWire(std::move(p));
+  for (Packet& p : packets) {
+    if (!p.bytes.empty()) SendOnWire(std::move(p));
+  }
+}
+
+// What a box holds while nothing comes any more leaves after a moment.
+void Link::ScheduleTick() {
+  queue_->After(kBoxPatience, [this, generation = ++tick_generation_] {
+    if (generation != tick_generation_) return;
+    std::vector<Packet> tick(1);
+    ThroughMiddleboxes(std::move(tick));
+  });
 }
 
 void Link::SendOnWire(Packet packet) {

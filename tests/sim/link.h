@@ -65,6 +65,8 @@ class Link {
   const std::string& name() const { return name_; }
 
  private:
+  void ThroughMiddleboxes(std::vector<Packet> packets);
+  void ScheduleTick();
   void SendOnWire(Packet packet);
   bool Lose(const Packet& packet);
   void Drop(TraceEvent event, const Packet& packet);
@@ -79,6 +81,7 @@ class Link {
   Trace* trace_;
   std::function<void(Packet)> deliver_;
   std::vector<Middlebox> middleboxes_;
+  uint64_t tick_generation_ = 0;
   std::vector<LossPattern> patterns_;
   bool black_hole_ = false;
   uint64_t sent_ = 0;

@@ -7,7 +7,7 @@
 namespace mptcptls::sim {
 namespace {
 
-constexpr uint8_t kNop = 1, kSackPermitted = 4, kMptcp = 30;
+constexpr uint8_t kNop = 1, kMss = 2, kSackPermitted = 4, kMptcp = 30;
 
 // Replaces every option of `kind` by NOPs; true when there was one.
 bool Blank(const TcpView& view, uint8_t kind) {
@@ -59,6 +59,26 @@ Middlebox StripMptcp(Selector which) { return BlankOption(std::move(which), kMpt
 
 Middlebox StripSackPermitted() {
   return BlankOption([](const TcpView& p) { return p.has(kSyn); }, kSackPermitted);
+}
+
+Middlebox StripOption(uint8_t kind, Selector which) { return BlankOption(std::move(which), kind); }
+
+Middlebox RewriteMss(uint16_t mss) {
+  return Rewrite([mss](TcpView* p) {
+    const auto option = p->FindOption(kMss);
+    if (!p->has(kSyn) || option.size() != 4) return;
+    option[2] = static_cast<uint8_t>(mss >> 8);
+    option[3] = static_cast<uint8_t>(mss);
+  });
+}
+
+Middlebox MarkUrgent(uint64_t n, uint16_t pointer) {
+  auto seen = std::make_shared<uint64_t>(0);
+  return Rewrite([seen, n, pointer](TcpView* p) {
+    if (p->payload().empty() || ++*seen % n != 0) return;
+    p->set_flags(p->flags() | kUrg);
+    p->set_urgent_pointer(pointer);
+  });
 }
 
 Middlebox DropMptcp(Selector which) {

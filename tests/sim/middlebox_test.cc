@@ -96,6 +96,118 @@ TEST(Middlebox, CoalesceFlushesWhatDoesNotContinue) {
   EXPECT_EQ(Through(box, ack).size(), 2u);
 }
 
+TEST(Middlebox, StripOptionTakesThatKindOfTheSelected) {
+  const Middlebox box = StripOption(2, IsSyn);
+  auto out = Through(box, Syn());
+  EXPECT_TRUE(TcpView::Of(out[0].bytes)->FindOption(2).empty());
+  EXPECT_FALSE(TcpView::Of(out[0].bytes)->FindOption(4).empty());
+}
+
+TEST(Middlebox, RewriteMssChangesSynsOnly) {
+  auto out = Through(RewriteMss(536), Syn());
+  const auto option = TcpView::Of(out[0].bytes)->FindOption(2);
+  ASSERT_EQ(option.size(), 4u);
+  EXPECT_EQ(option[2] << 8 | option[3], 536);
+  out = Through(RewriteMss(536), Data(1, 10));
+  EXPECT_FALSE(TcpView::Of(out[0].bytes)->FindMptcp(kDss).empty());
+}
+
+TEST(Middlebox, MarkUrgentMarksEveryNthDataPacket) {
+  const Middlebox box = MarkUrgent(2, 7);
+  auto out = Through(box, Data(1000, 10));
+  EXPECT_FALSE(TcpView::Of(out[0].bytes)->has(kUrg));
+  EXPECT_TRUE(Through(box, TcpSpec{}).size() == 1);  // a pure ACK does not count
+  out = Through(box, Data(1010, 10));
+  EXPECT_TRUE(TcpView::Of(out[0].bytes)->has(kUrg));
+  EXPECT_EQ(TcpView::Of(out[0].bytes)->urgent_pointer(), 7);
+}
+
+// The payload bytes of data packets, by sequence number, and the sizes of the packets.
+std::vector<size_t> Sizes(const std::vector<Packet>& packets) {
+  std::vector<size_t> sizes;
+  for (Packet p : packets) sizes.push_back(TcpView::Of(p.bytes)->payload().size());
+  return sizes;
+}
+
+TEST(Middlebox, ResegmentMovesTheBoundaries) {
+  const Middlebox box = Resegment(300);
+  auto out = Through(box, Data(1000, 500));  // 200 of it wait
+  EXPECT_THAT(Sizes(out), testing::ElementsAre(300));
+  TcpSpec next = Data(1500, 500);
+  next.flags = kAck | kPsh;
+  out = Through(box, next);
+  ASSERT_THAT(Sizes(out), testing::ElementsAre(300, 300, 100));
+  uint32_t seq = 1300;
+  for (Packet& p : out) {
+    const auto view = TcpView::Of(p.bytes);
+    EXPECT_EQ(view->seq(), seq);
+    EXPECT_EQ(view->has(kPsh), seq == 1900);
+    EXPECT_FALSE(view->FindMptcp(kDss).empty());
+    seq += static_cast<uint32_t>(view->payload().size());
+  }
+  // Bytes are those of the two packets, in order.
+  const std::vector<uint8_t> first = Bytes(500);
+  EXPECT_TRUE(std::ranges::equal(TcpView::Of(out[0].bytes)->payload().first(200),
+                                 std::span(first).subspan(300)));
+}
+
+TEST(Middlebox, ResegmentKeepsABoundaryBetweenMappings) {
+  const Middlebox box = Resegment(300);
+  Through(box, Data(1000, 500));
+  TcpSpec other = Data(1500, 500);
+  other.options[0].second[9] = 99;
+  const auto out = Through(box, other);
+  EXPECT_THAT(Sizes(out), testing::ElementsAre(200, 300));
+}
+
+TEST(Middlebox, ResegmentLetsGoBeforeWhatIsNoData) {
+  const Middlebox box = Resegment(300);
+  EXPECT_TRUE(Through(box, Data(1000, 200)).empty());
+  EXPECT_THAT(Sizes(Through(box, TcpSpec{})), testing::ElementsAre(200, 0));
+}
+
+TEST(Middlebox, ReorderLetsOthersOvertake) {
+  const Middlebox box = Reorder(2, 1);
+  EXPECT_EQ(Through(box, Data(1000, 10)).size(), 1u);
+  EXPECT_TRUE(Through(box, Data(1010, 10)).empty());
+  auto out = Through(box, Data(1020, 10));
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(TcpView::Of(out[0].bytes)->seq(), 1020u);
+  EXPECT_EQ(TcpView::Of(out[1].bytes)->seq(), 1010u);
+}
+
+TEST(Middlebox, DuplicateComesLate) {
+  const Middlebox box = Duplicate(2, 1);
+  EXPECT_EQ(Through(box, Data(1000, 10)).size(), 1u);
+  EXPECT_EQ(Through(box, Data(1010, 10)).size(), 1u);
+  auto out = Through(box, Data(1020, 10));
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(TcpView::Of(out[1].bytes)->seq(), 1010u);
+  EXPECT_EQ(Through(Duplicate(1, 0), Data(1, 1)).size(), 2u);  // at once
+}
+
+TEST(Middlebox, PortNatForgetsWhenItIsRebound) {
+  PortNat nat;
+  TcpSpec syn = Syn();
+  auto out = Through(nat.outbound(), syn);
+  const uint16_t own = TcpView::Of(out[0].bytes)->source_port();
+  Packet original = Build(syn);
+  EXPECT_EQ(own, TcpView::Of(original.bytes)->source_port());  // kept while it is free
+  TcpSpec back;
+  std::swap(back.source, back.destination);
+  std::swap(back.source_port, back.destination_port);
+  EXPECT_EQ(Through(nat.inbound(), back).size(), 1u);
+  nat.Rebind();
+  EXPECT_TRUE(Through(nat.inbound(), back).empty());
+  out = Through(nat.outbound(), Data(1, 10));
+  const uint16_t other = TcpView::Of(out[0].bytes)->source_port();
+  EXPECT_NE(other, own);
+  back.destination_port = other;
+  out = Through(nat.inbound(), back);
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(TcpView::Of(out[0].bytes)->destination_port(), own);
+}
+
 TEST(Middlebox, AlterPayloadHitsTheNth) {
   const Middlebox box = AlterPayload(1);
   auto out = Through(box, Data(1000, 5));

@@ -64,6 +64,10 @@ class TcpView {
   uint32_t ack() const { return Get32(tcp_ + 8); }
   uint8_t flags() const { return bytes_[tcp_ + 13]; }
   uint16_t window() const { return Get16(tcp_ + 14); }
+  void set_source_port(uint16_t v) { Put16(tcp_, v); }
+  void set_destination_port(uint16_t v) { Put16(tcp_ + 2, v); }
+  void set_urgent_pointer(uint16_t v) { Put16(tcp_ + 18, v); }
+  uint16_t urgent_pointer() const { return Get16(tcp_ + 18); }
   void set_seq(uint32_t v) { Put32(tcp_ + 4, v); }
   void set_flags(uint8_t v) { bytes_[tcp_ + 13] = v; }
   uint16_t ip_id() const { return Get16(4); }  // IPv4 only

@@ -1,11 +1,25 @@
 #include "tests/sim/random_scenario.h"
 
-#include <cmath>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "tests/sim/random_middlebox.h"
 
 namespace mptcptls::sim {
 namespace {
 
-using namespace std::chrono_literals;
+// What is decided in one place and matters in another.
+struct Draw {
+  std::string text;
+  size_t paths = 1;
+  bool lenient = false;  // some end other than a clean one is right
+
+  void Line(const std::string& line) { text += line + "\n"; }
+};
+
+std::string Number(uint64_t n) { return std::to_string(n); }
 
 // Between low and high, small values as likely as large ones.
 uint64_t LogUniform(Rng& rng, uint64_t low, uint64_t high) {
@@ -15,165 +29,145 @@ uint64_t LogUniform(Rng& rng, uint64_t low, uint64_t high) {
   return std::min(high, base + rng.Below(base));
 }
 
-Duration Milliseconds(Rng& rng, int64_t low, int64_t high) {
-  return std::chrono::microseconds(rng.Between(low * 1000, high * 1000));
+uint64_t Microseconds(Rng& rng, int64_t low_ms, int64_t high_ms) {
+  return static_cast<uint64_t>(rng.Between(low_ms * 1000, high_ms * 1000));
 }
 
-LinkConfig RandomLink(Rng& rng) {
-  LinkConfig link;
-  link.delay = std::chrono::microseconds(LogUniform(rng, 100, 100'000));
-  if (!rng.Chance(0.1)) link.rate = LogUniform(rng, 2'000'000, 500'000'000);
-  link.queue_bytes = LogUniform(rng, 20'000, 1'000'000);
-  if (rng.Chance(0.5)) link.loss = static_cast<double>(rng.Below(rng.Chance(0.2) ? 80 : 20)) / 1000;
-  if (rng.Chance(0.2)) link.duplicate = static_cast<double>(rng.Below(100)) / 1000;
-  if (rng.Chance(0.3)) {
-    link.reorder = static_cast<double>(rng.Below(100)) / 1000;
-    link.reorder_delay = Milliseconds(rng, 0, 10);
-  }
-  if (rng.Chance(0.3)) link.jitter = Milliseconds(rng, 0, 10);
-  if (rng.Chance(0.3)) link.mtu = static_cast<uint32_t>(rng.Between(1280, 1500));
-  if (rng.Chance(0.3)) link.gro = 50us;
-  if (rng.Chance(0.2)) {
-    link.offload = true;
-    link.queue_bytes = std::max<size_t>(link.queue_bytes, 200'000);  // a 64 KiB packet must fit
-  }
-  link.complete_checksums = !rng.Chance(0.2);
+std::string Us(uint64_t us) { return Number(us) + "us"; }
+
+std::string Thousandths(uint64_t n) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", static_cast<double>(n) / 1000);
+  return text;
+}
+
+// Every property, so that `down` takes none of its path's. `mtu`: 0, drawn here.
+std::string RandomLink(Rng& rng, bool with_mtu) {
+  std::string link = " delay " + Us(LogUniform(rng, 100, 100'000));
+  link += " rate " + Number(rng.Chance(0.1) ? 0 : LogUniform(rng, 2'000'000, 500'000'000));
+  uint64_t queue = LogUniform(rng, 20'000, 1'000'000);
+  const uint64_t loss = rng.Chance(0.5) ? rng.Below(rng.Chance(0.2) ? 80 : 20) : 0;
+  link += " loss " + Thousandths(loss);
+  link += " duplicate " + Thousandths(rng.Chance(0.2) ? rng.Below(100) : 0);
+  const bool reorder = rng.Chance(0.3);
+  link += " reorder " + Thousandths(reorder ? rng.Below(100) : 0);
+  link += " by " + Us(reorder ? Microseconds(rng, 0, 10) : 0);
+  link += " jitter " + Us(rng.Chance(0.3) ? Microseconds(rng, 0, 10) : 0);
+  const uint64_t mtu = rng.Chance(0.3) ? static_cast<uint64_t>(rng.Between(1280, 1500)) : 1500;
+  if (with_mtu) link += " mtu " + Number(mtu);
+  link += " gro " + Us(rng.Chance(0.3) ? 50 : 0);
+  const bool offload = rng.Chance(0.2);
+  if (offload) queue = std::max<uint64_t>(queue, 200'000);  // a 64 KiB packet must fit
+  link += std::string(" offload ") + (offload ? "yes" : "no") + " queue " + Number(queue);
+  link += std::string(" checksums ") + (rng.Chance(0.2) ? "partial" : "complete");
   return link;
 }
 
-ProgramPlan RandomProgram(Rng& rng) {
-  ProgramPlan plan;
-  plan.send_bytes = rng.Chance(0.1) ? rng.Below(3) : LogUniform(rng, 1, 1 << 21);
+std::string RandomProgram(Rng& rng, const std::string& ending) {
+  uint64_t bytes = rng.Chance(0.1) ? rng.Below(3) : LogUniform(rng, 1, 1 << 21);
+  std::string rest;
+  uint64_t read_chunk = 0;
   if (rng.Chance(0.1)) {
-    plan.read_chunk = LogUniform(rng, 1000, 100'000);
-    plan.read_interval = Milliseconds(rng, 1, 20);
-  }
-  if (rng.Chance(0.1)) {
-    plan.read_pause_at = Milliseconds(rng, 0, 1000);
-    plan.read_pause = Milliseconds(rng, 0, 10'000);
+    read_chunk = LogUniform(rng, 1000, 100'000);
+    rest += " reads " + Number(read_chunk) + " every " + Us(Microseconds(rng, 1, 20));
   }
   if (rng.Chance(0.1)) {
-    plan.write_chunk = LogUniform(rng, 100, 100'000);
-    plan.write_interval = Milliseconds(rng, 0, 20);
-    plan.send_bytes = std::min<uint64_t>(plan.send_bytes, plan.write_chunk * 500);
+    rest += " pauses at " + Us(Microseconds(rng, 0, 1000));
+    rest += " for " + Us(Microseconds(rng, 0, 10'000));
   }
-  if (plan.read_chunk != 0) {
-    plan.send_bytes = std::min<uint64_t>(plan.send_bytes, plan.read_chunk * 500);
+  if (rng.Chance(0.1)) {
+    const uint64_t chunk = LogUniform(rng, 100, 100'000);
+    rest += " writes " + Number(chunk) + " every " + Us(Microseconds(rng, 0, 20));
+    bytes = std::min<uint64_t>(bytes, chunk * 500);
   }
-  if (rng.Chance(0.2)) plan.key_delay = Milliseconds(rng, 0, 4000);
-  if (rng.Chance(0.05)) plan.refuse_keys = true;
-  if (rng.Chance(0.05)) plan.wrong_key = rng.Next();
-  return plan;
+  if (read_chunk != 0) bytes = std::min<uint64_t>(bytes, read_chunk * 500);
+  if (rng.Chance(0.2)) rest += " keys after " + Us(Microseconds(rng, 0, 4000));
+  if (rng.Chance(0.05)) rest += " keys refused";
+  if (rng.Chance(0.05)) rest += " keys wrong " + Number(rng.Next());
+  return " sends " + Number(bytes) + rest + ending;
 }
 
 // Both may wait for the other only if the other does not.
-void RandomEndings(Rng& rng, Exchange* e, bool* aborts) {
+void RandomExchange(Rng& rng, Draw* draw) {
+  std::string line = "exchange";
+  if (rng.Chance(0.1)) line += " tls no";
+  if (rng.Chance(0.3)) line += " start " + Us(Microseconds(rng, 0, 5000));
+  draw->Line(line);
+  std::string client, server;
   switch (rng.Below(8)) {
     case 0:
-      e->client.ending = Ending::kShutdownAfterPeer;
+      client = " ends after-peer";
       break;
     case 1:
-      e->server.ending = Ending::kShutdownAfterPeer;
+      server = " ends after-peer";
       break;
     case 2: {
-      ProgramPlan& p = rng.Chance(0.5) ? e->client : e->server;
-      p.ending = static_cast<Ending>(rng.Between(static_cast<int>(Ending::kAbortAfterSending),
-                                                 static_cast<int>(Ending::kAbortAfterPeer)));
-      p.abort_after = rng.Below(1 << 20);
-      *aborts = true;
+      static constexpr const char* kAborts[] = {"abort-after-sending ", "abort-after-receiving ",
+                                                "abort-after-peer"};
+      std::string& ending = rng.Chance(0.5) ? client : server;
+      const uint64_t kind = rng.Below(3);
+      ending = std::string(" ends ") + kAborts[kind];
+      if (kind < 2) ending += Number(rng.Below(1 << 20));
+      draw->lenient = true;
       break;
     }
     case 3:
-      (rng.Chance(0.5) ? e->client : e->server).ending = Ending::kOrphanWhenSent;
-      *aborts = true;
+      (rng.Chance(0.5) ? client : server) = " ends orphan-when-sent";
+      draw->lenient = true;
       break;
     default:
       break;
   }
+  draw->Line("  client" + RandomProgram(rng, client));
+  draw->Line("  server" + RandomProgram(rng, server));
 }
 
-void RandomPolicies(Rng& rng, Scenario* s) {
+void RandomPolicies(Rng& rng, Draw* draw) {
   if (rng.Chance(0.6)) return;
-  static constexpr AuthPolicy kPolicies[] = {AuthPolicy::kAuto, AuthPolicy::kTls, AuthPolicy::kKeys,
-                                             AuthPolicy::kTcp};
-  s->connect = ConnectAs(kPolicies[rng.Below(4)], rng.Chance(0.7));
-  s->listen = ListenAs(kPolicies[rng.Below(4)], rng.Chance(0.7));
-}
-
-void RandomHosts(Rng& rng, Scenario* s) {
-  for (HostConfig* c : {&s->client_config, &s->server_config}) {
-    if (rng.Chance(0.1)) c->segmentation = false;
-    if (rng.Chance(0.1)) c->checksum = true;
-    if (rng.Chance(0.3)) c->send_buffer = LogUniform(rng, 65536, 4 << 20);
-    if (rng.Chance(0.3)) c->receive_buffer = LogUniform(rng, 16384, 6 << 20);
+  static constexpr const char* kPolicies[] = {"auto", "tls", "keys", "tcp"};
+  for (const char* side : {"client ", "server "}) {
+    const std::string policy = kPolicies[rng.Below(4)];
+    draw->Line("policy " + (side + policy) + (rng.Chance(0.7) ? "" : " unhooked"));
   }
 }
 
-// A middlebox on the first path, at most; installed before the first SYN.
-std::function<void(World&)> RandomMiddlebox(Rng& rng) {
-  const uint64_t kind = rng.Below(40);
-  const uint64_t where = rng.Below(3);
-  const auto which = [where](const TcpView& p) {
-    return where == 0 || (where == 1 ? p.has(kSyn) : !p.has(kSyn));
-  };
-  switch (kind) {
-    case 0:
-      return [which](World& w) { w.up(0).AddMiddlebox(StripMptcp(which)); };
-    case 1:
-      return [which](World& w) { w.down(0).AddMiddlebox(StripMptcp(which)); };
-    case 2:
-      return [which](World& w) {
-        w.up(0).AddMiddlebox(StripMptcp(which));
-        w.down(0).AddMiddlebox(StripMptcp(which));
-      };
-    case 3:
-      return [](World& w) { w.up(0).AddMiddlebox(DropMptcp(IsSyn)); };
-    case 4:
-      return [](World& w) { w.up(0).AddMiddlebox(StripSackPermitted()); };
-    case 5:
-    case 6:
-      return [](World& w) {
-        w.up(0).AddMiddlebox(Split(600));
-        w.down(0).AddMiddlebox(Split(700));
-      };
-    case 7:
-      return [](World& w) {
-        const EchoPair pair = EchoMpCapable();
-        w.up(0).AddMiddlebox(pair.towards_server);
-        w.down(0).AddMiddlebox(pair.towards_client);
-      };
-    default:
-      return {};
+void RandomHosts(Rng& rng, Draw* draw) {
+  for (const char* side : {"client", "server"}) {
+    std::string line;
+    if (rng.Chance(0.1)) line += " segmentation no";
+    if (rng.Chance(0.1)) line += " checksum yes";
+    if (rng.Chance(0.3)) line += " send-buffer " + Number(LogUniform(rng, 65536, 4 << 20));
+    if (rng.Chance(0.3)) line += " receive-buffer " + Number(LogUniform(rng, 16384, 6 << 20));
+    if (!line.empty()) draw->Line(std::string("host ") + side + line);
   }
 }
 
 // Failures that pass: a silent hole of a few seconds on any path; addresses that go and come on
 // the further ones, and where `anywhere` on the first one too.
-void RandomFailures(Rng& rng, Scenario* s, bool anywhere) {
+void RandomFailures(Rng& rng, bool anywhere, Draw* draw) {
   const uint64_t count = rng.Chance(0.6) ? 0 : 1 + rng.Below(4);
   for (uint64_t i = 0; i < count; ++i) {
-    const size_t path = rng.Below(s->paths.size());
-    const Duration from = Milliseconds(rng, 0, 6000), to = from + Milliseconds(rng, 1, 4000);
-    switch (rng.Below(4)) {
+    const uint64_t path = rng.Below(draw->paths);
+    const uint64_t from = Microseconds(rng, 0, 6000), to = from + Microseconds(rng, 1, 4000);
+    const auto pair = [&](const std::string& what, const std::string& first,
+                          const std::string& second) {
+      draw->Line("at " + Us(from) + " " + what + " " + first);
+      draw->Line("at " + Us(to) + " " + what + " " + second);
+    };
+    const uint64_t kind = rng.Below(4);
+    if (kind < 2 && path == 0 && !anywhere) continue;
+    switch (kind) {
       case 0:
-        if (path == 0 && !anywhere) break;
-        s->events.push_back({from, [path](World& w) { w.client().SetUplinkUp(path, false); }});
-        s->events.push_back({to, [path](World& w) { w.client().SetUplinkUp(path, true); }});
+        pair("link " + Number(path) + " client", "down", "up");
         break;
       case 1:
-        if (path == 0 && !anywhere) break;
-        s->events.push_back({from, [path](World& w) { w.server().SetUplinkUp(path, false); }});
-        s->events.push_back({to, [path](World& w) { w.server().SetUplinkUp(path, true); }});
+        pair("link " + Number(path) + " server", "down", "up");
         break;
       case 2:
-        s->events.push_back({from, [path](World& w) { w.up(path).set_black_hole(true); }});
-        s->events.push_back({to, [path](World& w) { w.up(path).set_black_hole(false); }});
+        pair("hole " + Number(path) + " up", "begin", "end");
         break;
       default:
-        s->events.push_back(
-            {from, [path](World& w) { w.client().uplink(path).set_black_hole(true); }});
-        s->events.push_back(
-            {to, [path](World& w) { w.client().uplink(path).set_black_hole(false); }});
+        pair("hole " + Number(path) + " both", "begin", "end");
         break;
     }
   }
@@ -181,51 +175,49 @@ void RandomFailures(Rng& rng, Scenario* s, bool anywhere) {
 
 }  // namespace
 
-Scenario RandomScenario(uint64_t seed) {
+std::string RandomScenarioText(uint64_t seed) {
   Rng rng(Mix(seed));
-  Scenario s;
-  s.name = "seed_" + std::to_string(seed);
-  s.family = rng.Chance(0.5) ? Family::kV4 : Family::kV6;
-  s.paths.resize(1 + rng.Below(3));
-  for (PathPlan& path : s.paths) {
-    path.up = RandomLink(rng);
-    if (rng.Chance(0.5)) {
-      path.down = RandomLink(rng);
-      path.down->mtu = path.up.mtu;  // one interface has one MTU
-    }
+  Draw draw;
+  draw.Line("# Drawn by sim_random --seed " + Number(seed) + " --print");
+  draw.Line("seed " + Number(seed));
+  draw.Line(rng.Chance(0.5) ? "family v4" : "family v6");
+  draw.paths = 1 + rng.Below(3);
+  for (size_t i = 0; i < draw.paths; ++i) {
+    draw.Line("path" + RandomLink(rng, true));
+    if (rng.Chance(0.5)) draw.Line("  down" + RandomLink(rng, false));
   }
-  s.mesh = rng.Chance(0.2);
-  s.wildcard = rng.Chance(0.8);
-  RandomPolicies(rng, &s);
-  RandomHosts(rng, &s);
-  bool aborts = false;
-  s.exchanges.resize(1 + rng.Below(rng.Chance(0.1) ? 10 : 3));
-  for (Exchange& e : s.exchanges) {
-    e.client = RandomProgram(rng);
-    e.server = RandomProgram(rng);
-    e.client.tls = e.server.tls = rng.Chance(0.9);
-    if (rng.Chance(0.3)) e.start = Milliseconds(rng, 0, 5000);
-    RandomEndings(rng, &e, &aborts);
+  if (rng.Chance(0.2)) draw.Line("mesh");
+  if (!rng.Chance(0.8)) draw.Line("listen first");
+  RandomPolicies(rng, &draw);
+  RandomHosts(rng, &draw);
+  for (uint64_t left = 1 + rng.Below(rng.Chance(0.1) ? 10 : 3); left > 0; --left) {
+    RandomExchange(rng, &draw);
   }
-  s.prepare = RandomMiddlebox(rng);
+  draw.lenient |= RandomMiddleboxes(rng, draw.paths, &draw.text);
   const bool first_path_too = rng.Chance(0.2);
-  RandomFailures(rng, &s, first_path_too);
-  s.budget = 600s;
-  if (aborts || first_path_too) {
+  RandomFailures(rng, first_path_too, &draw);
+  draw.Line("within 600s");
+  if (draw.lenient || first_path_too) {
     // A reset that is lost is not repeated: who waits for its sender in silence waits until his own
     // patience ends, as with any TCP.
-    s.events.push_back({500s, [](World& w) {
-                          for (size_t i = 0; i < w.pair_count(); ++i) {
-                            SimProgram &c = *w.pair(i).client, &d = *w.pair(i).server;
-                            if (c.closed() != d.closed()) {
-                              (c.closed() ? d : c).AbortNow(w.simulator().now());
-                            }
-                          }
-                        }});
-    s.expect.client_end = s.expect.server_end = std::nullopt;
-    s.expect.delivered = false;
+    draw.Line("at 500s abort survivors");
+    draw.Line("at 550s abort all");
+    draw.Line("expect client any");
+    draw.Line("expect server any");
+    draw.Line("expect delivered no");
   }
-  return s;
+  return draw.text;
+}
+
+ScenarioText RandomScenario(uint64_t seed) {
+  std::string error;
+  const std::string name = "seed_" + std::to_string(seed);
+  auto parsed = ParseScenario(name, RandomScenarioText(seed), &error);
+  if (!parsed) {
+    std::fprintf(stderr, "%s\n", error.c_str());
+    std::abort();  // the two halves of this program disagree
+  }
+  return std::move(*parsed);
 }
 
 }  // namespace mptcptls::sim

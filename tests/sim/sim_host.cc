@@ -59,6 +59,7 @@ void SimHost::SetRouted(size_t index, bool routed) {
 }
 
 void SimHost::Receive(Packet packet) {
+  if (const auto view = TcpView::Of(packet.bytes)) monitor_.Received(*view);
   if (host_) host_->Input(simulator_->now(), packet.bytes, packet.partial_checksum);
 }
 
@@ -107,6 +108,8 @@ void SimHost::Check(const OutgoingPacket& outgoing, Packet* packet, const Interf
   const size_t wire =
       outgoing.gso_size != 0 ? view->payload_offset() + outgoing.gso_size : packet->bytes.size();
   if (from->up && wire > mtu) Violation("above the MTU", *packet);
+  const std::string wrong = monitor_.Sent(*view);
+  if (!wrong.empty()) Violation(wrong, *packet);
   if (outgoing.gso_size != 0 && view->has(kSyn)) Violation("GSO on a SYN", *packet);
   if (outgoing.gso_size != 0 && view->payload().size() <= outgoing.gso_size) {
     Violation("gso_size on a packet that needs no cut", *packet);
@@ -114,11 +117,23 @@ void SimHost::Check(const OutgoingPacket& outgoing, Packet* packet, const Interf
 }
 
 void SimHost::Violation(const std::string& what, const Packet& packet) {
-  if (violations_.size() >= kMaxViolations) return;
   std::vector<uint8_t> bytes = packet.bytes;
   const auto view = TcpView::Of(bytes);
-  violations_.push_back(name_ + ": " + what + ": " +
-                        (view ? view->ToString() : std::to_string(bytes.size()) + " bytes"));
+  Report(what + ": " + (view ? view->ToString() : std::to_string(bytes.size()) + " bytes"));
+}
+
+void SimHost::Report(const std::string& what) {
+  if (violations_.size() >= kMaxViolations) return;
+  violations_.push_back(name_ + ": " + what);
+  simulator_->trace().Note(simulator_->now(), "VIOLATION " + violations_.back());
+}
+
+void SimHost::CheckInvariants() {
+  if (!host_ || broken_) return;
+  const std::string wrong = host_->CheckInvariants();
+  if (wrong.empty()) return;
+  broken_ = true;
+  Report("invariant: " + wrong);
 }
 
 std::optional<uint32_t> SimHost::RouteMtu(const IpAddress& local, const IpAddress& remote) {

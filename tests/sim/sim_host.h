@@ -9,6 +9,7 @@
 
 #include "stack/host.h"
 #include "tests/sim/simulator.h"
+#include "tests/sim/tcp_monitor.h"
 
 namespace mptcptls::sim {
 
@@ -35,6 +36,10 @@ class SimHost : public Node, public Environment {
   // What the stack did wrong to its environment; empty is right.
   const std::vector<std::string>& violations() const { return violations_; }
 
+  TcpMonitor& monitor() { return monitor_; }
+  // What must hold of the stack between two steps; the first thing that does not is a violation.
+  void CheckInvariants();
+
   // Node
   void Receive(Packet packet) override;
   Time NextTimer() const override { return host_ ? host_->NextTimer() : kNever; }
@@ -57,6 +62,7 @@ class SimHost : public Node, public Environment {
   std::vector<LocalAddress> Addresses() const;
   void Check(const OutgoingPacket& outgoing, Packet* packet, const Interface* from);
   void Violation(const std::string& what, const Packet& packet);
+  void Report(const std::string& what);
 
   Simulator* simulator_;
   std::string name_;
@@ -66,6 +72,8 @@ class SimHost : public Node, public Environment {
   std::vector<Interface> uplinks_;
   std::vector<uint16_t> ports_;
   std::vector<std::string> violations_;
+  bool broken_ = false;  // an invariant: the first one tells
+  TcpMonitor monitor_;
   std::unique_ptr<Host> host_;
 };
 

@@ -19,25 +19,50 @@ struct Options {
   bool trace = false, hashes = false, summary = false;
 };
 
-// True when the seed holds.
-bool RunSeed(uint64_t seed, const Options& options) {
-  World world(RandomScenario(seed), seed);
+// Runs one world; true when everything held. `replay`: the arguments that do it again.
+bool RunOne(const ScenarioText& text, const std::string& name, const std::string& replay,
+            const Options& options) {
+  World world(text.scenario, text.seed);
   if (options.trace) {
     world.simulator().trace().set_sink([](const std::string& line) { std::puts(line.c_str()); });
   }
   const std::vector<std::string> failures = world.Run();
   if (options.hashes) {
-    std::printf("%llu %016llx\n", static_cast<unsigned long long>(seed),
+    std::printf("%s %016llx\n", name.c_str(),
                 static_cast<unsigned long long>(world.simulator().trace().hash()));
   }
   if (options.summary) std::fputs(Summary(world).c_str(), stdout);
   if (failures.empty()) return true;
-  std::string text = "seed " + std::to_string(seed) + " FAILED\n";
-  for (const std::string& failure : failures) text += "  " + failure + "\n";
-  text += "  replay: scripts/sim.sh --seed " + std::to_string(seed) + "\n";
-  std::fputs(text.c_str(), stdout);
+  std::string out = name + " FAILED\n";
+  for (const std::string& failure : failures) out += "  " + failure + "\n";
+  out += "  replay: scripts/sim.sh " + replay + "\n";
+  std::fputs(out.c_str(), stdout);
   std::fflush(stdout);
   return false;
+}
+
+bool RunSeed(uint64_t seed, const Options& options) {
+  const std::string number = std::to_string(seed);
+  return RunOne(RandomScenario(seed), options.hashes ? number : "seed " + number,
+                "--seed " + number + " --trace", options);
+}
+
+// A file of the scenario language, over each family that it names.
+int RunFile(const std::string& path, const Options& options) {
+  std::string error;
+  auto text = LoadScenario(path, &error);
+  if (!text) {
+    std::fprintf(stderr, "%s\n", error.c_str());
+    return 2;
+  }
+  bool held = true;
+  for (const Family family : text->families) {
+    text->scenario.family = family;
+    const std::string name = text->scenario.name + (family == Family::kV4 ? "_v4" : "_v6");
+    std::printf("== %s\n", name.c_str());
+    held &= RunOne(*text, name, "--scenario " + path + " --trace", options);
+  }
+  return held ? 0 : 1;
 }
 
 // Seeds first + offset, first + offset + step, ...; returns how many failed, 100 at most.
@@ -76,12 +101,17 @@ int RunJobs(const Options& options) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Random scenarios on the simulated network, one per seed.");
+  CLI::App app("Random scenarios on the simulated network, one per seed; or one from a file.");
   Options options;
   std::string range = "1..1000";
+  std::string file;
+  bool print = false;
   uint64_t one = 0;
   app.add_option("--seeds", range, "A..B, or N for 1..N")->capture_default_str();
   const auto* seed = app.add_option("--seed", one, "run this one only, with a summary");
+  const auto* scenario =
+      app.add_option("--scenario", file, "run this file (tests/sim/scenarios), with a summary");
+  app.add_flag("--print", print, "with --seed: only print what it draws, as a scenario file");
   app.add_option("--jobs", options.jobs, "processes")->capture_default_str();
   app.add_flag("--trace", options.trace, "print every packet");
   app.add_flag("--hashes", options.hashes, "print each seed's trace hash");
@@ -93,6 +123,14 @@ int Main(int argc, char** argv) {
   } catch (const std::exception&) {
     std::fprintf(stderr, "sim_random: --seeds %s: want A..B or N\n", range.c_str());
     return 2;
+  }
+  if (scenario->count() > 0) {
+    options.summary = true;
+    return RunFile(file, options);
+  }
+  if (print) {
+    std::fputs(RandomScenarioText(seed->count() > 0 ? one : options.first).c_str(), stdout);
+    return 0;
   }
   if (seed->count() > 0) {
     options.first = options.last = one;

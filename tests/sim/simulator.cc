@@ -61,6 +61,7 @@ bool Simulator::Step(Time deadline) {
     queue_.AdvanceTo(std::max(next, queue_.now()));
     first->Advance(queue_.now());
   }
+  if (after_step_) after_step_();
   events_at_last_time_ = queue_.now() == last_time_ ? events_at_last_time_ + 1 : 0;
   last_time_ = queue_.now();
   if (events_at_last_time_ > kMaxStepsPerInstant) stuck_ = "the clock stands still: a live lock";

@@ -86,6 +86,9 @@ class Simulator {
   bool RunUntil(const std::function<bool()>& condition, Time deadline);
   void RunFor(Duration duration);
 
+  // Called after every event and every timer: what must always hold is looked at here.
+  void set_after_step(std::function<void()> check) { after_step_ = std::move(check); }
+
   Time now() const { return queue_.now(); }
   EventQueue& queue() { return queue_; }
   Trace& trace() { return trace_; }
@@ -104,6 +107,7 @@ class Simulator {
   std::vector<std::unique_ptr<Network>> networks_;
   std::vector<std::unique_ptr<Uplink>> uplinks_;
   std::vector<Node*> nodes_;
+  std::function<void()> after_step_;
   uint64_t events_ = 0;
   Time last_time_{};
   uint64_t events_at_last_time_ = 0;

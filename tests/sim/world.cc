@@ -1,6 +1,8 @@
 #include "tests/sim/world.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 namespace mptcptls::sim {
 namespace {
@@ -45,6 +47,17 @@ World::World(const Scenario& scenario, uint64_t seed) : scenario_(scenario), sim
   }
   client_->Start();
   server_->Start();
+  client_->monitor().set_one_connection(scenario_.exchanges.size() == 1);
+  server_->monitor().set_one_connection(scenario_.exchanges.size() == 1);
+  // Most steps only move a packet along a link. Where a host did something, packets came or went.
+  simulator_.set_after_step([this, seen = std::array<uint64_t, 2>{}]() mutable {
+    size_t i = 0;
+    for (SimHost* host : {client_.get(), server_.get()}) {
+      const Counters& c = host->host().counters();
+      const uint64_t packets = c.packets_in + c.packets_out;
+      if (std::exchange(seen[i++], packets) != packets) host->CheckInvariants();
+    }
+  });
   for (size_t i = 0; i < scenario_.exchanges.size(); ++i) {
     const uint64_t name = Mix(seed) + i;
     Pair pair;

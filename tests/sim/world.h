@@ -4,6 +4,7 @@
 #define MPTCPTLS_TESTS_SIM_WORLD_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -100,6 +101,8 @@ class World : public ListenerObserver {
   SimHost& server() { return *server_; }
   Link& up(size_t path) { return client_->uplink(path).up(); }      // client to server
   Link& down(size_t path) { return client_->uplink(path).down(); }  // server to client
+  // The port translator of a path, once a scenario has put it there.
+  PortNat& nat(size_t path) { return nats_[path]; }
   Network* network(size_t path) { return networks_[path]; }
   IpAddress ClientAddress(size_t path) const;
   IpAddress ServerAddress(size_t path) const;
@@ -138,6 +141,7 @@ class World : public ListenerObserver {
   std::unique_ptr<SimHost> client_, server_;
   std::vector<Pair> pairs_;
   std::vector<std::shared_ptr<void>> parts_;
+  std::map<size_t, PortNat> nats_;
   ListenerId listener_ = 0;
   bool can_accept_ = true;
   uint64_t strangers_ = 0;  // accepted connections that no client of ours made

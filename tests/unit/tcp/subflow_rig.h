@@ -97,6 +97,7 @@ class SubflowRig : public Environment, public SubflowOwner {
       return subflow->Accept(now, segment);
     }
     subflow->Input(now, segment);
+    EXPECT_EQ(subflow->CheckInvariants(), "");
   }
 
   // Sends `n` bytes of our stream as one segment.
@@ -115,6 +116,7 @@ class SubflowRig : public Environment, public SubflowOwner {
     while (timers.Next() <= until) {
       now = timers.Next();
       timers.Advance(now);
+      EXPECT_EQ(subflow->CheckInvariants(), "");
     }
     now = until;
   }

@@ -28,6 +28,35 @@ TEST(Sending, RoomIsBoundedByThePeersWindow) {
   EXPECT_GT(rig.subflow->SendRoom(rig.now), 2000u);
 }
 
+// A retransmission has an old sequence number; what it acknowledges is new, and the window is
+// counted from there.
+TEST(Sending, TheWindowOfARetransmissionCounts) {
+  SubflowRig rig;
+  rig.Open();
+  rig.Input({.seq = 101, .window = 6000, .payload = "ahead"});  // snd_wl1 is 101 now
+  rig.Send(4000);
+  rig.Input({.seq = 1, .ack = 4001, .window = 2000, .payload = std::string(100, 'x')});
+  EXPECT_LE(rig.subflow->SendRoom(rig.now), 2000u);
+  EXPECT_EQ(rig.subflow->Info().peer_window, 2000u);
+  // Older in both: no news.
+  rig.Input({.seq = 50, .ack = 4001, .window = 9000, .payload = "old"});
+  EXPECT_EQ(rig.subflow->Info().peer_window, 2000u);
+}
+
+// Karn's algorithm (RFC 6298 3) means the acknowledgement, not the byte: what was sent once and
+// waited at the peer for a retransmission measures nothing.
+TEST(Sending, WhatWaitedForARetransmissionIsNoRoundTrip) {
+  SubflowRig rig(false);
+  rig.Open();
+  rig.Input({.window = 65535});
+  for (int i = 0; i < 3; ++i) rig.Send(1000);
+  rig.Advance(10s);  // the first goes again by timeouts, the last as a probe; the second waits
+  const Duration before = rig.subflow->Info().srtt;
+  rig.Input({.ack = 3001, .window = 65535});
+  EXPECT_EQ(rig.subflow->Info().srtt, before);
+  EXPECT_LT(rig.subflow->Info().rto, 1s);
+}
+
 TEST(Sending, OnlyTheHoleIsSentAgain) {
   SubflowRig rig;
   rig.Open();
