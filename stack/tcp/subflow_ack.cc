@@ -148,12 +148,16 @@ void Subflow::Impl::TakeSacks(Time now, const Segment& segment, News* news) {
 
 void Subflow::Impl::TakeCumulative(Time now, Seq ack, News* news) {
   const size_t stop = sent_.SplitAt(ack);
+  bool again = false;
   for (size_t i = 0; i < stop; ++i) {
     const SentRange& range = sent_.ranges().front();
+    again |= range.transmissions > 1;
     if (range.fate != Fate::kSacked) Delivered(now, range, news);
     news->payload += static_cast<uint32_t>(range.payload.size());
     sent_.PopFront();
   }
+  // What follows a hole arrived long ago: its acknowledgement waited for the hole to be filled.
+  if (again) news->rtt.reset();
   if (fack_ < ack) fack_ = ack;
   snd_una_ = ack;
   news->advanced = true;
