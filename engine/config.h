@@ -10,6 +10,7 @@
 
 #include "stack/host.h"
 #include "stack/mptcp/connection.h"
+#include "stack/tcp/policy.h"
 #include "stack/types.h"
 
 namespace mptcptls {
@@ -35,10 +36,11 @@ struct Config {
   Duration idle_timeout = std::chrono::seconds(60);
   Duration cache_lifetime = std::chrono::minutes(10);
   std::vector<uint16_t> clear_ports = {80, 8080};
-  std::vector<std::string> interfaces;            // bridges to use as uplinks all the same
-  std::vector<Match> listen_allow;                // listeners captured behind an input firewall
-  std::vector<Match> bypass;                      // destinations and listeners left to the kernel
-  std::vector<AuthRule> rules;                    // the first that matches decides
+  std::vector<std::string> interfaces;  // bridges to use as uplinks all the same
+  std::vector<Match> listen_allow;      // listeners captured behind an input firewall
+  std::vector<Match> bypass;            // destinations and listeners left to the kernel
+  std::vector<AuthRule> rules;          // the first that matches decides
+  TcpPolicy tcp;
   size_t send_buffer = HostConfig().send_buffer;  // bytes, the most that tuning may use
   size_t receive_buffer = HostConfig().receive_buffer;
   size_t token_server_id_bits = 0;

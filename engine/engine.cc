@@ -23,6 +23,7 @@ HostConfig ToHostConfig(const Config& config, bool segmentation) {
   host.send_buffer = config.send_buffer;
   host.receive_buffer = config.receive_buffer;
   host.segmentation = segmentation;
+  host.tcp = config.tcp;
   host.token_server_id_bits = config.token_server_id_bits;
   host.token_server_id = config.token_server_id;
   return host;

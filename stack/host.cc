@@ -205,6 +205,7 @@ std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTupl
   config.iss = isns_.Isn(now, tuple);
   config.timestamp_offset = isns_.TimestampOffset(tuple);
   config.segmentation = config_.segmentation;
+  config.policy = config_.tcp;
   config.time_wait = config_.time_wait;
   config.early = &early_;
   config.known_mtu = path_mtus_.Find(now, tuple.local.address, tuple.remote.address);

@@ -27,8 +27,8 @@
 #include "stack/buffer.h"
 #include "stack/counters.h"
 #include "stack/environment.h"
-#include "stack/tcp/congestion.h"
 #include "stack/tcp/path_mtu.h"
+#include "stack/tcp/policy.h"
 #include "stack/timer.h"
 #include "stack/types.h"
 #include "stack/wire/icmp.h"
@@ -133,13 +133,6 @@ class SubflowOwner {
 
 class PathMtuCache;
 
-// RFC 3168; net.ipv4.tcp_ecn 0, 2 and 1.
-enum class EcnMode : uint8_t {
-  kOff,
-  kAnswer,  // where the peer asks
-  kAsk,     // and ask ourselves
-};
-
 struct SubflowConfig {
   FourTuple tuple;
   uint32_t mtu = 1500;
@@ -153,9 +146,7 @@ struct SubflowConfig {
       false;  // MPTCP: the window's right edge may be passed by repeated data (RFC 8684 3.3.5)
   size_t max_segment_bytes = 65000;  // payload per SendData(), before headers
   bool segmentation = true;          // false: never more than one MSS a packet
-  CongestionAlgorithm congestion = CongestionAlgorithm::kCubic;
-  bool pacing = true;
-  EcnMode ecn = EcnMode::kAnswer;
+  TcpPolicy policy;
   Duration time_wait = std::chrono::seconds(60);
   EarlyBudget* early = nullptr;       // for what comes out of order; null: unlimited
   std::optional<KnownMtu> known_mtu;  // what an earlier connection learned of the path

@@ -25,7 +25,7 @@ Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* ow
       early_(config.early),
       acks_(config.mtu - static_cast<uint32_t>(IpHeaderSize(config.tuple.local.address.family)) -
             20),
-      congestion_(CongestionControl::Create(config.congestion)),
+      congestion_(CongestionControl::Create(config.policy.congestion)),
       retransmit_(timers, [this](Time now) { OnRetransmitTimer(now); }),
       probe_(timers, [this](Time now) { OnProbeTimer(now); }),
       reorder_(timers, [this](Time now) { OnReorderTimer(now); }),
@@ -48,8 +48,11 @@ void Subflow::Impl::SetMtu() {
   const auto ip = static_cast<uint32_t>(IpHeaderSize(config_.tuple.local.address.family));
   mtu_ = path_mtu_.mtu();
   data_headers_ = std::max(data_headers_, ip + 20);
-  // Room for all the options there can be: a packet that may not be cut must always fit.
-  const uint32_t headers = ip + 20 + static_cast<uint32_t>(kMaxTcpOptions);
+  // Room for all the options there can be: a packet that may not be cut must always fit. Plain
+  // TCP's data has time stamps at most, and the device cuts smaller where SACK blocks join them.
+  const bool plain = !config_.windows_at_data_level && config_.segmentation;
+  const uint32_t options = !plain ? static_cast<uint32_t>(kMaxTcpOptions) : timestamps_ ? 12 : 0;
+  const uint32_t headers = ip + 20 + options;
   mss_ = mtu_ > headers + 64 ? mtu_ - headers : 64;
   if (congestion_->cwnd() == 0 || !was_established_) {
     congestion_->Init(mss_);
@@ -209,7 +212,10 @@ void Subflow::SendBareAck(Time now) {
 void Subflow::Close(Time now) { impl_->Close(now); }
 void Subflow::Abort(Time now) { impl_->Abort(now); }
 void Subflow::Discard() { impl_->Discard(); }
-void Subflow::SetWindowsAtDataLevel(bool on) { impl_->config_.windows_at_data_level = on; }
+void Subflow::SetWindowsAtDataLevel(bool on) {
+  impl_->config_.windows_at_data_level = on;
+  impl_->SetMtu();
+}
 TcpState Subflow::state() const { return impl_->state_; }
 bool Subflow::MaySend() const { return impl_->may_send(); }
 bool Subflow::established() const {

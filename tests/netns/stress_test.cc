@@ -121,7 +121,8 @@ TEST_F(Stress, ManyAtOnceAndSomeAreKilled) {
   for (const auto& child : doomed) child->Signal(SIGKILL);
 
   for (int i = 0; i < kClients; ++i) {
-    const CurlResult result = FinishCurl(*clients[static_cast<size_t>(i)], std::chrono::seconds(60));
+    const CurlResult result =
+        FinishCurl(*clients[static_cast<size_t>(i)], std::chrono::seconds(60));
     EXPECT_EQ(result.status, 0) << i << ": " << result.error;
     ExpectCopies(i);
   }
@@ -141,7 +142,8 @@ TEST_F(Stress, ReloadedUnderLoad) {
     clients.push_back(StartClient(i));
   }
   for (int i = 0; i < kClients; ++i) {
-    const CurlResult result = FinishCurl(*clients[static_cast<size_t>(i)], std::chrono::seconds(60));
+    const CurlResult result =
+        FinishCurl(*clients[static_cast<size_t>(i)], std::chrono::seconds(60));
     EXPECT_EQ(result.status, 0) << i << ": " << result.error;
     ExpectCopies(i);
   }

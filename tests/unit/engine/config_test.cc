@@ -55,6 +55,7 @@ TEST(Config, EmptyFileMeansTheDefaults) {
   EXPECT_THAT(config.rules, IsEmpty());
   EXPECT_EQ(config.send_buffer, 4u << 20);
   EXPECT_EQ(config.receive_buffer, 6u << 20);
+  EXPECT_EQ(config.tcp, TcpPolicy());
   EXPECT_EQ(config.token_server_id_bits, 0u);
   EXPECT_EQ(config.token_server_id, 0);
   EXPECT_FALSE(config.Bypassed(At("192.0.2.1", 443)));
@@ -72,6 +73,9 @@ listen_allow = ["192.0.2.1:443", 8443]
 bypass = ["10.0.0.0/8", "fd00::/8"]
 send_buffer = 65536
 receive_buffer = 100000000
+congestion = "newreno"
+pacing = false
+ecn = "ask"
 token_server_id_bits = 4
 token_server_id = 15
 [[rule]]
@@ -95,6 +99,7 @@ auth = "keys"
   EXPECT_FALSE(config.Bypassed(At("2001:db8::1", 443)));
   EXPECT_EQ(config.send_buffer, 65536u);
   EXPECT_EQ(config.receive_buffer, 100'000'000u);
+  EXPECT_EQ(config.tcp, (TcpPolicy{CongestionAlgorithm::kNewReno, false, EcnMode::kAsk}));
   EXPECT_EQ(config.token_server_id_bits, 4u);
   EXPECT_EQ(config.token_server_id, 15);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), false), AuthPolicy::kTls);
@@ -175,6 +180,9 @@ TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
       {"bypass = [true]", "1:11", "\"192.0.2.1:443\""},
       {"bypass = [0]", "1:11", "a port, an address, a network"},
       {"bypass = [-443]", "1:11", "a port, an address, a network"},
+      {"congestion = \"reno\"", "1:14", "one of \"cubic\", \"newreno\" is meant here"},
+      {"ecn = true", "1:7", "one of \"answer\", \"ask\", \"off\" is meant here"},
+      {"pacing = 1", "1:10", "true or false is meant here"},
       {"token_server_id_bits = 0", "1:24", "a whole number from 1 to 16"},
       {"token_server_id_bits = 17", "1:24", "a whole number from 1 to 16"},
       {"token_server_id = 65536", "1:19", "a whole number from 0 to 65535"},

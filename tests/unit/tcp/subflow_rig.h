@@ -45,7 +45,9 @@ class SubflowRig : public Environment, public SubflowOwner {
     subflow = std::make_unique<Subflow>(config, this, this, &timers, &counters);
     subflow->Connect(now);
     Advance(std::chrono::milliseconds(20));
-    Input({.seq = 0, .ack = 1, .flags = static_cast<uint16_t>(Tins::TCP::SYN | Tins::TCP::ACK | answer_flags)});
+    Input({.seq = 0,
+           .ack = 1,
+           .flags = static_cast<uint16_t>(Tins::TCP::SYN | Tins::TCP::ACK | answer_flags)});
     EXPECT_EQ(subflow->state(), TcpState::kEstablished);
     handshake = std::move(sent);
     sent.clear();
