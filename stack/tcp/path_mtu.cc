@@ -6,6 +6,8 @@
 namespace mptcptls {
 namespace {
 
+constexpr uint32_t kMostOptions = 40;  // of a TCP header
+
 // RFC 1191 7: the MTUs there are, for routers that do not say theirs.
 uint32_t PlateauBelow(uint32_t packet) {
   static constexpr std::array<uint32_t, 9> kPlateaus = {32000, 17914, 8166, 4352, 2002,
@@ -83,7 +85,8 @@ bool PathMtu::OnTimeout(uint32_t packet) {
 }
 
 bool PathMtu::OnDelivered(uint32_t packet, Time now) {
-  if (packet > floor() && packet >= mtu_) silences_ = 0;
+  // A full one, with however few options.
+  if (packet > floor() && packet + kMostOptions >= mtu_) silences_ = 0;
   if (!suspected_) return false;
   suspected_ = false;
   // It was sent before the guess, and proves it wrong.

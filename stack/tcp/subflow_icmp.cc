@@ -148,7 +148,7 @@ uint32_t Subflow::Impl::MostProbePayload() const {
 // As far as it is known beforehand.
 uint32_t Subflow::Impl::PacketSize(const SentRange& range) const {
   const auto payload = static_cast<uint32_t>(range.payload.size());
-  if (!range.mtu_probe) return std::min(payload + data_headers_, mtu_);
+  if (!range.mtu_probe) return std::min(std::min(payload, mss_) + data_headers_, mtu_);
   return payload == MostProbePayload() ? path_mtu_.limit() : payload + data_headers_;
 }
 
@@ -161,7 +161,9 @@ void Subflow::Impl::SendMtuProbe(Time now, const SentRange& range) {
   sending_probe_ = false;
   // It may have other options than the one before.
   SentRange* sent = Find(range.begin);
-  if (sent != nullptr) sent->packet = std::min(PacketSize(*sent), path_mtu_.limit());
+  if (sent == nullptr) return;
+  const uint32_t packet = PacketSize(*sent);
+  sent->packet = packet <= path_mtu_.limit() ? packet : mtu_;  // cut in two: it proves nothing
 }
 
 // What holds `seq`; null: nothing that is unacknowledged.

@@ -140,6 +140,20 @@ TEST(Sending, ClosedWindowIsProbedForAsLongAsItTakes) {
   rig.ExpectSent(A | P, 1, 1, 1);
 }
 
+// RFC 6298 3: the second segment was sent once, but its acknowledgement waited for the first.
+TEST(Sending, WhatFollowsAHoleMeasuresNoRoundTrip) {
+  SubflowRig rig(false);
+  rig.Open();
+  rig.Input({.window = 65535});
+  rig.Send(1000);
+  rig.Send(1000);
+  const Duration before = rig.subflow->Info().srtt;
+  rig.Advance(5s);
+  ASSERT_GT(rig.counters.rto_fired, 0u);
+  rig.Input({.ack = 2001, .window = 65535});
+  EXPECT_EQ(rig.subflow->Info().srtt, before);
+}
+
 TEST(Sending, UnackedRangesCarryTheirOwnMapping) {
   SubflowRig rig;
   rig.Open();
