@@ -191,12 +191,17 @@ int main(int argc, char** argv) {
   FairnessVerb fairness;
   CLI::App app("Benchmarks of libmptcptls, in network namespaces of their own. Needs root.",
                "bench.sh");
-  app.require_subcommand(1);
+  // None is an error too, but only after an unknown one was named.
+  app.require_subcommand(0, 1);
   std::map<CLI::App*, Verb*> verbs;
   for (Verb* verb : std::initializer_list<Verb*>{&throughput, &tcp, &fairness}) {
     verbs[verb->Add(&app)] = verb;
   }
   CLI11_PARSE(app, argc, argv);
+  if (app.get_subcommands().empty()) {
+    fprintf(stderr, "bench: what shall be measured? throughput, tcp or fairness; see --help\n");
+    return 1;
+  }
   try {
     verbs.at(app.get_subcommands().front())->Run();
   } catch (const std::exception& error) {
