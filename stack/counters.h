@@ -28,6 +28,10 @@ namespace mptcptls {
   X(rto_fired, "retransmission timeouts")                                                \
   X(fast_recoveries, "recoveries entered by SACK or duplicate ACKs")                     \
   X(tlp_sent, "tail loss probes")                                                        \
+  X(dsack_received, "reports of what arrived twice (RFC 2883)")                          \
+  X(spurious_recoveries, "recoveries undone: what seemed lost was late")                 \
+  X(spurious_timeouts, "timeouts undone (RFC 5682, RFC 4015)")                           \
+  X(congestion_echoes, "windows reduced because the network marked (RFC 3168)")          \
   X(zero_window_probes, "window probes sent")                                            \
   X(resets_sent, "RST segments sent")                                                    \
   X(resets_received, "RST segments accepted")                                            \

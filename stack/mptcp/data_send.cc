@@ -30,8 +30,8 @@ void ConnectionImpl::Push(Time now) {
   ArmDataTimer(now);
 }
 
-// The subflow that should carry the next bytes; `backlog`: how many wait in all.
-ConnectionImpl::Path* ConnectionImpl::Pick(Time, const Path* avoid, size_t backlog) {
+// The subflow that should carry the next bytes; `backlog`: how many could go out now.
+ConnectionImpl::Path* ConnectionImpl::Pick(Time now, const Path* avoid, size_t backlog) {
   Path* best = nullptr;           // with room
   const Path* fastest = nullptr;  // with or without
   const auto rank = [](const Path& p) { return std::tuple(p.stale, p.backup, p.subflow->srtt()); };
@@ -39,7 +39,7 @@ ConnectionImpl::Path* ConnectionImpl::Pick(Time, const Path* avoid, size_t backl
     Path& path = *p;
     if (path.dead || !path.usable || &path == avoid || !path.subflow->MaySend()) continue;
     if (fastest == nullptr || rank(path) < rank(*fastest)) fastest = &path;
-    if (path.subflow->SendRoom() == 0) continue;
+    if (path.subflow->SendRoom(now) == 0) continue;
     if (best == nullptr || rank(path) < rank(*best)) best = &path;
   }
   if (best == nullptr || best == fastest) return best;
@@ -74,7 +74,7 @@ bool ConnectionImpl::PushReinjections(Time now) {
   const auto [begin, end] = reinject_.front();
   Path* path = Pick(now, nullptr, end - begin);
   if (path == nullptr) return false;
-  const size_t size = std::min({static_cast<size_t>(end - begin), path->subflow->SendRoom(),
+  const size_t size = std::min({static_cast<size_t>(end - begin), path->subflow->SendRoom(now),
                                 path->subflow->MaxSegment(), kMaxMapping});
   if (size == 0) return false;
   SendRange(now, path, begin, size);
@@ -90,10 +90,10 @@ bool ConnectionImpl::PushNew(Time now) {
   const size_t available = static_cast<size_t>(edge - next_);
   // RFC 9293 3.8.6.2.1, at the data level: no dribbling into an almost closed window.
   if (edge < send_.tail() && una_ < next_ && available < kSmallSegment) return false;
-  Path* path = Pick(now, nullptr, static_cast<size_t>(send_.tail() - next_));
+  Path* path = Pick(now, nullptr, available);
   if (path == nullptr) return false;
   const size_t size =
-      std::min({available, path->subflow->SendRoom(), path->subflow->MaxSegment(), kMaxMapping});
+      std::min({available, path->subflow->SendRoom(now), path->subflow->MaxSegment(), kMaxMapping});
   if (size == 0) return false;
   const uint64_t offset = next_;
   next_ += size;  // first: sending may call back
@@ -111,7 +111,7 @@ void ConnectionImpl::ProbeClosedWindow(Time now) {
     if (quiet == nullptr) quiet = p.get();
   }
   // Nothing is on its way and still nothing could be sent: only a window can be the reason.
-  if (quiet == nullptr || (mptcp() ? next_ < peer_edge_ : quiet->subflow->SendRoom() > 0)) return;
+  if (quiet == nullptr || (mptcp() ? next_ < peer_edge_ : quiet->subflow->Info().peer_window > 0)) return;
   const uint64_t offset = next_++;
   SendRange(now, quiet, offset, 1);
 }

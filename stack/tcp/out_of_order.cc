@@ -48,6 +48,16 @@ bool OutOfOrder::Insert(uint64_t begin, ByteSpan payload, size_t max_bytes) {
   return complete;
 }
 
+std::optional<OutOfOrder::Range> OutOfOrder::Covered(uint64_t begin, uint64_t end) const {
+  auto piece = pieces_.upper_bound(begin);
+  if (piece != pieces_.begin() &&
+      std::prev(piece)->first + std::prev(piece)->second.size() > begin) {
+    --piece;
+  }
+  if (piece == pieces_.end() || piece->first >= end) return std::nullopt;
+  return Range{std::max(begin, piece->first), std::min(end, piece->first + piece->second.size())};
+}
+
 std::vector<uint8_t> OutOfOrder::Take(uint64_t next) {
   while (!pieces_.empty() && pieces_.begin()->first <= next) {
     auto node = pieces_.extract(pieces_.begin());

@@ -32,6 +32,8 @@ class OutOfOrder {
   size_t bytes() const { return bytes_; }
   // Keeps what is new of `payload` at `begin`. False when a bound kept some of it out.
   bool Insert(uint64_t begin, ByteSpan payload, size_t max_bytes);
+  // The first part of [begin, end) that is there already.
+  std::optional<Range> Covered(uint64_t begin, uint64_t end) const;
   // The piece at `next`, removed; empty when there is a hole. Bytes below `next` are cut off.
   std::vector<uint8_t> Take(uint64_t next);
   // Blocks to report, the one that changed last first; at most `max`, returned in `out`.

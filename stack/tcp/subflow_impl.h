@@ -1,20 +1,24 @@
 // The state behind Subflow, and its parts by role: opening and closing (subflow_state.cc), arrival
-// of segments (subflow_input.cc), acknowledgements and loss recovery (subflow_ack.cc), sending
-// (subflow_output.cc). Names are those of RFC 9293 3.3.1.
+// of segments (subflow_input.cc), what an acknowledgement tells (subflow_ack.cc), loss recovery
+// (subflow_recovery.cc) and how it is taken back (subflow_undo.cc), explicit congestion
+// notification (subflow_ecn.cc), sending (subflow_output.cc). Names are those of RFC 9293 3.3.1.
 //
 // Timers: `retransmit_` runs while anything that we sent is unacknowledged (RFC 6298 5); `probe_`
 // before it, once per flight, for the tail (RFC 8985 7); `reorder_` when RACK waits for late
-// packets (RFC 8985 6); `delayed_ack_` while an acknowledgement is owed; `time_wait_` at the end.
+// packets (RFC 8985 6); `pace_` while there may be more to send but not yet; `delayed_ack_` while
+// an acknowledgement is owed; `time_wait_` at the end.
 #ifndef MPTCPTLS_STACK_TCP_SUBFLOW_IMPL_H_
 #define MPTCPTLS_STACK_TCP_SUBFLOW_IMPL_H_
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
-#include "stack/tcp/cubic.h"
+#include "stack/tcp/congestion.h"
 #include "stack/tcp/out_of_order.h"
+#include "stack/tcp/pacer.h"
 #include "stack/tcp/rtt.h"
 #include "stack/tcp/sent_queue.h"
 #include "stack/tcp/subflow.h"
@@ -60,17 +64,35 @@ class Subflow::Impl {
   }
 
   // ---- subflow_ack.cc
+  // What one acknowledgement tells.
+  struct News {
+    uint32_t delivered = 0;  // sequence numbers of which it is the first sign
+    uint32_t original = 0;   // of these: sent once, and before recovery began
+    uint32_t payload = 0;    // bytes below snd_una now
+    bool advanced = false;   // snd_una did
+    std::optional<SackBlock> duplicate;  // DSACK (RFC 2883): arrived twice
+    std::optional<Duration> rtt;         // of what was sent once
+  };
   void ProcessAck(Time now, const Segment& segment);
-  uint32_t TakeSacks(Time now, const Segment& segment);
-  uint32_t TakeCumulative(Time now, Seq ack, uint32_t* payload_bytes);
-  void Delivered(Time now, const SentRange& range);
+  void TakeSacks(Time now, const Segment& segment, News* news);
+  bool TakeDuplicate(const Segment& segment, News* news) const;
+  void TakeCumulative(Time now, Seq ack, News* news);
+  void Delivered(Time now, const SentRange& range, News* news);
+  void MeasureRtt(Time now, const News& news);
   void UpdateWindow(const Segment& segment);
-  void DetectWithoutSack(const Segment& segment, uint32_t acked);
-  void MarkOverdue(Time now);
-  void AdvanceRecovery(Time now, uint32_t delivered);
-  void Reduce(Time now, uint32_t in_flight);
   void FinAcked(Time now);
   void WindowOpened(Time now);
+
+  // ---- subflow_recovery.cc
+  void MarkOverdue(Time now);
+  Duration ReorderingWindow() const;
+  void DetectWithoutSack(const Segment& segment, uint32_t acked);
+  void AdvanceRecovery(Time now, const News& news);
+  void EnterRecovery(Time now, uint32_t delivered);
+  void ReduceProportionally(const News& news, bool more_lost);
+  void Reduce(uint32_t in_flight);
+  bool reducing() const { return in_recovery_ || in_cwr_; }
+  void CheckProbe(const Segment& segment, const News& news);
   void ProbeWindow(Time now);
   void OnRetransmitTimer(Time now);
   void OnProbeTimer(Time now);
@@ -78,8 +100,23 @@ class Subflow::Impl {
   void ArmRetransmit(Time now);
   void ArmProbe(Time now);
 
+  // ---- subflow_undo.cc
+  void RememberForUndo();
+  void NoteRetransmission(Time now, const SentRange& range);
+  void NoteDuplicate(const News& news);
+  void DetectSpurious(Time now, const News& news);
+  void Undo(Time now);
+  void AdvanceFrto(const Segment& segment, const News& news);
+  void EndFrtoHold(Time now);
+
+  // ---- subflow_ecn.cc
+  void NegotiateEcn(const Segment& syn);
+  void TakeEcn(const Segment& segment);
+  void TakeCongestionEcho(const Segment& segment);
+  void MarkEcn(const SegmentPlan& plan, SegmentHeaders* headers);
+
   // ---- subflow_output.cc
-  size_t SendRoom(bool respect_window) const;
+  size_t SendRoom(Time now, bool respect_window) const;
   Mapping SendData(Time now, const Payload& payload, Mapping mapping, bool push);
   size_t MaxSegment() const;
   void SendSyn(Time now);
@@ -90,7 +127,9 @@ class Subflow::Impl {
   void Retransmit(Time now, size_t index);
   void TransmitRange(Time now, const SentRange& range);
   void Transmit(Time now, SegmentHeaders* headers, const SegmentPlan& plan, const Payload& payload);
-  void AddSackBlocks(TcpOptions* options) const;
+  void AddSackBlocks(TcpOptions* options);
+  void Pace(Time now, size_t bytes);
+  void OnPaceTimer(Time now);
   uint16_t TakeWindow(bool syn);
   void WindowMayHaveOpened(Time now);
   uint32_t TimestampClock(Time now) const {
@@ -145,34 +184,53 @@ class Subflow::Impl {
   uint32_t unacked_bytes_ = 0;  // received since the last acknowledgement
   int quick_acks_ = 16;         // acknowledged at once, so that the peer's slow start is quick
 
+  std::optional<OutOfOrder::Range> duplicate_;  // to be reported once (RFC 2883 4)
+
   // Congestion and recovery
-  Cubic cubic_;
+  std::unique_ptr<CongestionControl> congestion_;
   RttEstimator rtt_;
+  Pacer pacer_;
   bool in_recovery_ = false, in_loss_ = false;  // after SACKs; after a timeout
-  Seq recovery_point_;
+  bool in_cwr_ = false;                         // after a congestion echo (RFC 3168 6.1.2)
+  Seq recovery_point_;                          // any of the three ends there
   uint32_t prr_delivered_ = 0, prr_out_ = 0, recover_fs_ = 0;  // RFC 6937
-  Time reduced_at_{};                                          // when the window was last reduced
   bool newly_lost_ = false;  // found since recovery was last looked at
-  bool lost_again_ = false;  // something sent since then, as a retransmission, is lost
   Seq round_end_;            // of the round trip that HyStart++ measures
   bool cwnd_limited_ = false;
   int duplicate_acks_ = 0;
-  Time rack_time_{};  // RFC 8985 6.2
+  std::optional<uint32_t> echo_;  // of the acknowledgement under way: our time stamp
+  Time rack_time_{};              // RFC 8985 6.2
   Seq rack_end_, fack_;
   Duration rack_rtt_{0};
   bool reordering_seen_ = false;
-  bool probe_outstanding_ = false;
+  uint32_t reorder_multiplier_ = 1;  // RFC 8985 6.2, step 4
+  int reorder_persists_ = 0;         // recoveries for which it does
+  Seq reorder_round_end_;
+  std::optional<Seq> tlp_end_;  // of a tail loss probe that was not judged yet
+  // What would show that the current or last reduction was for nothing (subflow_undo.cc).
+  struct UndoState {
+    bool armed = false;
+    Seq marker;                     // snd_una when the episode began
+    bool retransmitted = false;     // anything, in this episode
+    uint32_t outstanding = 0;       // retransmitted and not reported as arrived twice
+    std::optional<uint32_t> stamp;  // time stamp of the first retransmission
+  } undo_;
+  bool frto_ = false;       // RFC 5682: the timeout may have been for nothing
+  bool frto_hold_ = false;  // new data instead of retransmissions: step 2b
+  bool ecn_ = false;        // negotiated
+  bool ecn_echo_ = false;   // owed to the peer until it says CWR
+  bool cwr_due_ = false;    // to be told with the next new data
   int backoff_ = 0, consecutive_timeouts_ = 0, unanswered_timeouts_ = 0;
   int syn_transmissions_ = 0;
   Time syn_sent_at_{};
 
-  Time last_sent_{}, last_received_{};
+  Time last_data_sent_{}, last_received_{};
   Time challenge_window_{};
   int challenges_left_ = 10;  // kChallengesPerSecond
   uint16_t ip_id_ = 0;
   SubflowInfo info_;
 
-  Timer retransmit_, probe_, reorder_, delayed_ack_, time_wait_;
+  Timer retransmit_, probe_, reorder_, pace_, delayed_ack_, time_wait_;
 };
 
 }  // namespace mptcptls

@@ -86,6 +86,7 @@ void Subflow::Impl::InputSynchronized(Time now, const Segment& segment) {
     ts_recent_ = segment.options.timestamps->value;
   }
   if (!Obey(now, owner_->OnSegment(*self_, now, segment))) return;
+  TakeEcn(segment);
   ProcessAck(now, segment);
   if (state_ == TcpState::kClosed) return;
   InputPayload(now, segment);
@@ -93,6 +94,7 @@ void Subflow::Impl::InputSynchronized(Time now, const Segment& segment) {
   InputFin(now, segment);
   if (state_ == TcpState::kClosed) return;
   owner_->OnInputDone(*self_, now);
+  EndFrtoHold(now);
   FlushAck(now);
 }
 
@@ -174,6 +176,9 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   if (bytes.empty() || !may_receive()) return;
   const uint64_t end = OffsetOf(segment.seq) + bytes.size();
   uint64_t begin = OffsetOf(segment.seq);
+  if (static_cast<int64_t>(begin - rcv_offset_) < 0) {  // RFC 2883 4
+    duplicate_ = {begin, std::min(end, rcv_offset_)};
+  }
   if (static_cast<int64_t>(end - rcv_offset_) <= 0) {  // all of it is old
     ack_now_ = true;
     return;
@@ -204,6 +209,7 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
     // RFC 5681 4.2: a hole is reported at once.
     ack_now_ = true;
     const size_t limit = std::max<size_t>(max_rcv_wnd_, kBlockSize);
+    duplicate_ = early_.Covered(begin, begin + bytes.size());
     if (!early_.Insert(begin, bytes, limit)) ++counters_->drop_memory;
     return;
   }

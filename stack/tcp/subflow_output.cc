@@ -8,18 +8,29 @@ namespace {
 constexpr size_t kLargestPacket = 65521;  // FACTS.md: one byte more is lost silently
 constexpr int kChallengesPerSecond = 10;  // RFC 5961 7, per subflow
 constexpr size_t kSackReserve = 12;       // one block, padded
+// A path so short is never worth small segments (Linux does the same by tcp_tso_rtt_log).
+constexpr Duration kNearby = std::chrono::milliseconds(1);
 
 }  // namespace
 
 size_t Subflow::Impl::MaxSegment() const {
-  if (!config_.segmentation) return mss_;
-  return std::min(config_.max_segment_bytes, kLargestPacket - kMaxHeaders);
+  // A device that cuts a segment may repeat the flag, which is to be said once.
+  if (!config_.segmentation || cwr_due_) return mss_;
+  const size_t most = std::min(config_.max_segment_bytes, kLargestPacket - kMaxHeaders);
+  return config_.pacing ? pacer_.SegmentSize(mss_, most, rtt_.min() < kNearby) : most;
 }
 
-size_t Subflow::Impl::SendRoom(bool respect_window) const {
-  if (!may_send() || fin_sent_ || sent_.lost() > 0) return 0;
+size_t Subflow::Impl::SendRoom(Time now, bool respect_window) const {
+  if (!may_send() || fin_sent_ || (sent_.lost() > 0 && !frto_hold_)) return 0;
+  if (config_.pacing && !pacer_.Ready(now)) return 0;
   const uint32_t pipe = sent_.in_flight();
-  const uint32_t congestion = cubic_.cwnd() > pipe ? cubic_.cwnd() - pipe : 0;
+  uint32_t cwnd = congestion_->cwnd();
+  // Limited transmit (RFC 3042): a duplicate tells that one segment left the network. With SACK the
+  // pipe knows.
+  if (!sack_ && !in_recovery_ && !in_loss_) {
+    cwnd += static_cast<uint32_t>(std::min(duplicate_acks_, 2)) * mss_;
+  }
+  const uint32_t congestion = cwnd > pipe ? cwnd - pipe : 0;
   if (!respect_window) return congestion;
   // In MPTCP the window is the data level's (RFC 8684 3.3.1): this subflow may not have heard of it
   // for long. The owner knows it.
@@ -36,8 +47,7 @@ size_t Subflow::Impl::SendRoom(bool respect_window) const {
 }
 
 Mapping Subflow::Impl::SendData(Time now, const Payload& payload, Mapping mapping, bool push) {
-  // RFC 5681 4.1: after an idle time nothing is known of the path.
-  if (sent_.empty() && rtt_.valid() && now - last_sent_ > rtt_.Rto()) cubic_.OnIdle();
+  if (sent_.empty() && rtt_.valid()) congestion_->OnIdle(now - last_data_sent_, rtt_.Rto());
   mapping.ssn = snd_nxt_ - iss_;
   if (snd_wnd_ == 0) ++counters_->zero_window_probes;
   SentRange range;
@@ -49,16 +59,28 @@ Mapping Subflow::Impl::SendData(Time now, const Payload& payload, Mapping mappin
   snd_nxt_ = range.end();
   info_.bytes_sent += payload.size();
   sent_.Push(range);
-  if (in_recovery_) prr_out_ += range.length();
+  if (reducing()) prr_out_ += range.length();
   // RFC 9438 5.8: a window that is not used up must not grow.
   const uint32_t pipe = sent_.in_flight();
-  const uint32_t used = cubic_.in_slow_start() ? 2 * pipe : pipe + 2 * mss_;
-  cwnd_limited_ = used >= cubic_.cwnd();
+  const uint32_t used = congestion_->in_slow_start() ? 2 * pipe : pipe + 2 * mss_;
+  cwnd_limited_ = used >= congestion_->cwnd();
   const bool first = !retransmit_.armed();
   TransmitRange(now, range);
   if (first) ArmRetransmit(now);
   ArmProbe(now);
   return mapping;
+}
+
+// After every segment: the next one waits until this one has had its time.
+void Subflow::Impl::Pace(Time now, size_t bytes) {
+  if (!config_.pacing) return;
+  pacer_.OnSent(now, bytes);
+  if (!pacer_.Ready(now)) pace_.Set(pacer_.ReadyAt());
+}
+
+void Subflow::Impl::OnPaceTimer(Time now) {
+  RetransmitLost(now);
+  owner_->OnInputDone(*self_, now);
 }
 
 // A SYN or SYN/ACK, again where it was sent before.
@@ -123,12 +145,13 @@ void Subflow::Impl::SendResetSegment(Time now) {
 
 // As much of what is lost as the congestion window takes.
 void Subflow::Impl::RetransmitLost(Time now) {
-  while (sent_.lost() > 0) {
-    const uint32_t pipe = sent_.in_flight();
+  while (sent_.lost() > 0 && !frto_hold_) {
+    const uint32_t pipe = sent_.in_flight(), cwnd = congestion_->cwnd();
     // One segment always goes out after a timeout or as the fast retransmission.
-    if (pipe > 0 && pipe + mss_ > cubic_.cwnd()) return;
+    if (pipe > 0 && pipe + mss_ > cwnd) return;
+    if (pipe > 0 && config_.pacing && !pacer_.Ready(now)) return;
     SentRange* lost = sent_.FirstLost();
-    const size_t room = std::max<size_t>(cubic_.cwnd() > pipe ? cubic_.cwnd() - pipe : 0, mss_);
+    const size_t room = std::max<size_t>(cwnd > pipe ? cwnd - pipe : 0, mss_);
     const size_t size = std::min({room - room % mss_, MaxSegment(), size_t{lost->length()}});
     const Seq begin = lost->begin;
     if (size < lost->length()) sent_.SplitAt(begin + static_cast<uint32_t>(size));
@@ -141,7 +164,8 @@ void Subflow::Impl::Retransmit(Time now, size_t index) {
   sent_.SetFate(&range, SentRange::Fate::kInFlight);
   ++range.transmissions;
   range.sent_at = now;
-  if (in_recovery_) prr_out_ += range.length();
+  if (reducing()) prr_out_ += range.length();
+  NoteRetransmission(now, range);
   ++counters_->segments_retransmitted;
   counters_->bytes_retransmitted += range.payload.size();
   info_.bytes_retransmitted += range.payload.size();
@@ -173,7 +197,7 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   TcpOptions& o = headers->options;
   if (timestamps_ && !bare_)
     o.timestamps = Timestamps{TimestampClock(now), headers->has_ack ? ts_recent_ : 0};
-  const bool holes = sack_ && !early_.empty() && !headers->syn;
+  const bool holes = sack_ && (!early_.empty() || duplicate_) && !headers->syn;
   const size_t used = EncodedSize(o);
   const bool pure_ack = plan.kind == SegmentPlan::Kind::kAck;
   plan.room = kMaxTcpOptions - used - (holes && pure_ack ? kSackReserve : 0);
@@ -184,6 +208,7 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   }
   if (holes) AddSackBlocks(&o);
   headers->window = TakeWindow(headers->syn);
+  MarkEcn(plan, headers);
 
   std::array<uint8_t, kMaxHeaders> buffer;
   OutgoingPacket packet;
@@ -202,7 +227,10 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   ip_id_ = static_cast<uint16_t>(ip_id_ + pieces);
   ++info_.segments_out;
   ++counters_->packets_out;
-  last_sent_ = now;
+  if (payload.size() > 0) {
+    last_data_sent_ = now;
+    Pace(now, payload.size());
+  }
   if (headers->has_ack) {
     last_ack_sent_ = rcv_nxt_;
     unacked_bytes_ = 0;
@@ -212,17 +240,20 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   environment_->Output(packet);
 }
 
-void Subflow::Impl::AddSackBlocks(TcpOptions* o) const {
-  std::array<OutOfOrder::Range, 4> blocks;
-  size_t count = early_.Blocks(blocks.size(), &blocks);
-  for (size_t i = 0; i < count; ++i) {
-    const auto at = [this](uint64_t offset) {
+void Subflow::Impl::AddSackBlocks(TcpOptions* o) {
+  const auto at = [this](const OutOfOrder::Range& range) {
+    const auto seq = [this](uint64_t offset) {
       return rcv_nxt_ + static_cast<uint32_t>(offset - rcv_offset_);
     };
-    o->sack[i] = {at(blocks[i].begin), at(blocks[i].end)};
-  }
-  o->sack_count = static_cast<uint8_t>(count);
+    return SackBlock{seq(range.begin), seq(range.end)};
+  };
+  // RFC 2883 4: what arrived twice comes first, once.
+  if (duplicate_) o->sack[o->sack_count++] = at(*duplicate_);
+  std::array<OutOfOrder::Range, 4> blocks;
+  const size_t count = early_.Blocks(blocks.size() - o->sack_count, &blocks);
+  for (size_t i = 0; i < count; ++i) o->sack[o->sack_count++] = at(blocks[i]);
   while (o->sack_count > 0 && EncodedSize(*o) > kMaxTcpOptions) --o->sack_count;
+  if (o->sack_count > 0) duplicate_.reset();
 }
 
 // The window field, and the promise that it makes: no silly steps (RFC 9293 3.8.6.2.2). Rounding

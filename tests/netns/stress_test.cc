@@ -16,7 +16,6 @@ namespace mptcptls::lab {
 namespace {
 
 using nlohmann::json;
-using std::chrono_literals::operator""s;
 
 constexpr int kClients = 64, kKilled = 8;  // of each kind
 constexpr size_t kSmall = 200'000;
@@ -122,11 +121,11 @@ TEST_F(Stress, ManyAtOnceAndSomeAreKilled) {
   for (const auto& child : doomed) child->Signal(SIGKILL);
 
   for (int i = 0; i < kClients; ++i) {
-    const CurlResult result = FinishCurl(*clients[static_cast<size_t>(i)], 60s);
+    const CurlResult result = FinishCurl(*clients[static_cast<size_t>(i)], std::chrono::seconds(60));
     EXPECT_EQ(result.status, 0) << i << ": " << result.error;
     ExpectCopies(i);
   }
-  EXPECT_EQ(FinishCurl(*slow, 60s).status, 0);
+  EXPECT_EQ(FinishCurl(*slow, std::chrono::seconds(60)).status, 0);
   EXPECT_EQ(FileSha256(Path(-2)), large_sum_);
   doomed.clear();
   ExpectNothingLeft(lab_.client(), client);
@@ -142,7 +141,7 @@ TEST_F(Stress, ReloadedUnderLoad) {
     clients.push_back(StartClient(i));
   }
   for (int i = 0; i < kClients; ++i) {
-    const CurlResult result = FinishCurl(*clients[static_cast<size_t>(i)], 60s);
+    const CurlResult result = FinishCurl(*clients[static_cast<size_t>(i)], std::chrono::seconds(60));
     EXPECT_EQ(result.status, 0) << i << ": " << result.error;
     ExpectCopies(i);
   }

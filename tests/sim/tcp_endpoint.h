@@ -137,7 +137,7 @@ class TcpEndpoint : public Node, public Environment, public SubflowOwner {
     }
     while (sent_ < written_) {
       const size_t left = static_cast<size_t>(written_ - sent_);
-      size_t n = std::min({subflow->SendRoom(), subflow->MaxSegment(), left});
+      size_t n = std::min({subflow->SendRoom(now), subflow->MaxSegment(), left});
       // A closed window is the owner's to probe.
       if (n == 0 && subflow->everything_acked() && subflow->Info().peer_window == 0) n = 1;
       if (n == 0) return;

@@ -21,11 +21,11 @@ TEST(Sending, RoomIsBoundedByThePeersWindow) {
   SubflowRig rig;
   rig.Open();
   rig.Input({.window = 5000});
-  EXPECT_LE(rig.subflow->SendRoom(), 5000u);
+  EXPECT_LE(rig.subflow->SendRoom(rig.now), 5000u);
   rig.Send(4000);
-  EXPECT_EQ(rig.subflow->SendRoom(), 0u);  // 1,000 are left: no dribbling
+  EXPECT_EQ(rig.subflow->SendRoom(rig.now), 0u);  // 1,000 are left: no dribbling
   rig.Input({.ack = 4001, .window = 5000});
-  EXPECT_GT(rig.subflow->SendRoom(), 2000u);
+  EXPECT_GT(rig.subflow->SendRoom(rig.now), 2000u);
 }
 
 TEST(Sending, OnlyTheHoleIsSentAgain) {
@@ -94,7 +94,7 @@ TEST(Sending, ClosedWindowIsProbedForAsLongAsItTakes) {
   rig.config.retries = 3;
   rig.Open();
   rig.Input({.window = 0});
-  EXPECT_EQ(rig.subflow->SendRoom(), 0u);
+  EXPECT_EQ(rig.subflow->SendRoom(rig.now), 0u);
   rig.Send(1);
   rig.sent.clear();
   for (int i = 0; i < 30; ++i) {

@@ -1,0 +1,100 @@
+// Congestion control of one subflow, in bytes. Knows nothing of packets: the subflow tells it what
+// was acknowledged and what was lost, and reads the window. Slow start (RFC 5681 3.1 with RFC 9406)
+// and what is common are here; how the window grows and shrinks in congestion avoidance is the
+// algorithm's: CUBIC (cubic.h), NewReno (new_reno.h).
+#ifndef MPTCPTLS_STACK_TCP_CONGESTION_H_
+#define MPTCPTLS_STACK_TCP_CONGESTION_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+
+#include "stack/tcp/hystart.h"
+#include "stack/types.h"
+
+namespace mptcptls {
+
+enum class CongestionAlgorithm : uint8_t { kCubic, kNewReno };
+
+class CongestionControl {
+ public:
+  static std::unique_ptr<CongestionControl> Create(CongestionAlgorithm algorithm);
+  virtual ~CongestionControl() = default;
+
+  // The initial window is ten segments (RFC 6928).
+  void Init(uint32_t mss) {
+    mss_ = mss;
+    cwnd_ = InitialWindow();
+  }
+  void set_mss(uint32_t mss) { mss_ = mss; }
+  uint32_t cwnd() const { return cwnd_; }
+  uint32_t ssthresh() const { return ssthresh_; }
+  bool in_slow_start() const { return cwnd_ < ssthresh_; }
+  uint32_t InitialWindow() const { return kInitialSegments * mss_; }
+
+  // `bytes` were acknowledged outside recovery while the window was in full use.
+  void OnAcked(Time now, uint32_t bytes, Duration srtt) {
+    if (in_slow_start()) {
+      cwnd_ += std::min(hystart_.Growth(bytes), ssthresh_ - cwnd_);
+    } else {
+      cwnd_ += Growth(now, bytes, srtt);
+    }
+  }
+  // A round trip time was measured; a round trip is over.
+  void OnRtt(Duration rtt) { hystart_.OnRtt(rtt); }
+  void OnRound() {
+    const bool over = hystart_.OnRound();
+    if (over && in_slow_start()) {
+      ssthresh_ = cwnd_;
+      hystart_.Reset();
+    }
+  }
+  // An episode of congestion begins: what Undo() goes back to.
+  void Remember() {
+    prior_cwnd_ = cwnd_;
+    prior_ssthresh_ = ssthresh_;
+    Save();
+  }
+  // The network is congested: a lower ssthresh for `in_flight` bytes. The window follows packet by
+  // packet (RFC 6937).
+  void OnCongestion(uint32_t in_flight) {
+    hystart_.Reset();
+    ssthresh_ = std::max(Reduced(in_flight), 2 * mss_);
+  }
+  // The episode was none: what seemed lost was late (RFC 4015, RFC 9438 4.9).
+  void Undo() {
+    cwnd_ = std::max(cwnd_, prior_cwnd_);
+    ssthresh_ = std::max(ssthresh_, prior_ssthresh_);
+    Restore();
+  }
+  void set_cwnd(uint32_t cwnd) { cwnd_ = std::max(cwnd, mss_); }
+  // Nothing was sent for `idle`. After an RTO of that nothing is known of the path any more (RFC
+  // 5681 4.1).
+  void OnIdle(Duration idle, Duration rto) {
+    if (idle > rto) cwnd_ = std::min(cwnd_, InitialWindow());
+    Shift(idle);
+  }
+
+ protected:
+  // Congestion avoidance: by how much the window grows.
+  virtual uint32_t Growth(Time now, uint32_t bytes, Duration srtt) = 0;
+  virtual uint32_t Reduced(uint32_t in_flight) = 0;  // the new ssthresh
+  virtual void Save() {}
+  virtual void Restore() {}
+  virtual void Shift(Duration /*idle*/) {}  // time that does not count
+
+  uint32_t mss_ = 1;
+  uint32_t cwnd_ = 0;
+
+ private:
+  static constexpr uint32_t kInitialSegments = 10;
+
+  uint32_t ssthresh_ = std::numeric_limits<uint32_t>::max();
+  uint32_t prior_cwnd_ = 0, prior_ssthresh_ = 0;
+  HyStart hystart_;
+};
+
+}  // namespace mptcptls
+
+#endif  // MPTCPTLS_STACK_TCP_CONGESTION_H_

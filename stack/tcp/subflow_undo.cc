@@ -1,0 +1,108 @@
+// When a reduction was for nothing: what seemed lost was late. Three signs: an acknowledgement that
+// echoes a time stamp older than the retransmission (Eifel, RFC 3522); the acknowledgement of what
+// was sent before a timeout and not again (F-RTO, RFC 5682); every retransmission reported as
+// arrived twice (DSACK, RFC 2883 and 3708). The window goes back to what it was (RFC 4015, RFC 9438
+// 4.9).
+#include "stack/tcp/subflow_impl.h"
+
+namespace mptcptls {
+namespace {
+
+using Fate = SentRange::Fate;
+
+constexpr uint32_t kMaxMultiplier = 16;  // of min_rtt / 4; srtt bounds it anyway
+constexpr int kPersistence = 16;         // RFC 8985 6.2, step 4
+
+bool Older(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
+
+}  // namespace
+
+// An episode begins.
+void Subflow::Impl::RememberForUndo() {
+  congestion_->Remember();
+  undo_ = {};
+  undo_.armed = true;
+  undo_.marker = snd_una_;
+  // A probe that is still on its way may be reported as well.
+  for (const SentRange& range : sent_.ranges()) {
+    if (range.transmissions > 1 && range.fate == Fate::kInFlight) {
+      undo_.outstanding += range.length();
+    }
+  }
+}
+
+void Subflow::Impl::NoteRetransmission(Time now, const SentRange& range) {
+  if (!undo_.armed) return;
+  undo_.retransmitted = true;
+  undo_.outstanding += range.length();
+  if (timestamps_ && !undo_.stamp) undo_.stamp = TimestampClock(now);
+}
+
+void Subflow::Impl::NoteDuplicate(const News& news) {
+  if (!news.duplicate) return;
+  ++counters_->dsack_received;
+  // RFC 8985 6.2, step 4: once a round trip, more patience.
+  if (snd_una_ >= reorder_round_end_) {
+    reorder_multiplier_ = std::min(reorder_multiplier_ + 1, kMaxMultiplier);
+    reorder_round_end_ = snd_nxt_;
+    reorder_persists_ = kPersistence;
+  }
+  if (undo_.armed && news.duplicate->begin >= undo_.marker) {
+    const uint32_t size = news.duplicate->end - news.duplicate->begin;
+    undo_.outstanding -= std::min(undo_.outstanding, size);
+  }
+}
+
+void Subflow::Impl::DetectSpurious(Time now, const News& news) {
+  if (!undo_.armed) return;
+  const bool late = news.advanced && undo_.stamp && echo_ && Older(*echo_, *undo_.stamp);
+  // Without SACK the first acknowledgement may jump over what had arrived before (RFC 5682 2.1).
+  const bool telling = frto_hold_ || (sack_ && (!news.advanced || !echo_));
+  const bool original = in_loss_ && frto_ && telling && news.original > 0;
+  const bool twice = undo_.retransmitted && undo_.outstanding == 0 && news.duplicate;
+  if (late || original || twice) Undo(now);
+}
+
+void Subflow::Impl::Undo(Time now) {
+  ++(in_loss_ ? counters_->spurious_timeouts : counters_->spurious_recoveries);
+  congestion_->Undo();
+  undo_.armed = false;
+  if (in_loss_) {
+    // A timeout takes everything for lost; that was a guess.
+    for (SentRange& range : sent_.ranges()) {
+      if (range.fate == Fate::kLost) sent_.SetFate(&range, Fate::kInFlight);
+    }
+  } else {
+    reordering_seen_ = true;
+  }
+  in_loss_ = in_recovery_ = frto_ = frto_hold_ = false;
+  backoff_ = 0;
+  if (!sent_.empty()) ArmRetransmit(now);
+}
+
+// RFC 5682 2.1, step 2 and 3, where no time stamp decides: after the first retransmission was
+// acknowledged, new data is sent, and the next acknowledgement tells.
+void Subflow::Impl::AdvanceFrto(const Segment& segment, const News& news) {
+  if (!in_loss_ || !frto_) return;
+  if (frto_hold_) {
+    // Step 3a: a duplicate acknowledgement, the loss was real.
+    frto_ = frto_hold_ = false;
+    return;
+  }
+  if (!news.advanced) return;
+  if (echo_ || snd_una_ >= recovery_point_) {
+    frto_ = false;
+    return;
+  }
+  if (segment.window == 0) return;
+  frto_hold_ = true;
+}
+
+// Nothing new was there to be sent: the conventional way (RFC 5682 2.1, step 2b).
+void Subflow::Impl::EndFrtoHold(Time now) {
+  if (!frto_hold_ || snd_nxt_ > recovery_point_) return;
+  frto_ = frto_hold_ = false;
+  RetransmitLost(now);
+}
+
+}  // namespace mptcptls
