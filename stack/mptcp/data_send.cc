@@ -104,6 +104,9 @@ bool ConnectionImpl::PushNew(Time now) {
 // RFC 9293 3.8.6.1, at the data level: one byte beyond a closed window. The subflow repeats it.
 void ConnectionImpl::ProbeClosedWindow(Time now) {
   if (next_ >= send_.tail()) return;
+  // What the peer did not acknowledge at the data level goes again by the data timer, and is probe
+  // enough.
+  if (mptcp() && una_ < next_) return;
   Path* quiet = nullptr;
   for (const auto& p : paths_) {
     if (p->dead || !p->usable || !p->subflow->MaySend()) continue;

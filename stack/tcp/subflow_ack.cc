@@ -18,7 +18,9 @@ void Subflow::Impl::ProcessAck(Time now, const Segment& segment) {
   const uint32_t window_before = snd_wnd_;
   const Seq una_before = snd_una_;
   echo_.reset();
-  if (timestamps_ && segment.options.timestamps) echo_ = segment.options.timestamps->echo_reply;
+  if (timestamps_ && segment.options.timestamps && segment.options.timestamps->echo_reply != 0) {
+    echo_ = segment.options.timestamps->echo_reply;
+  }
   UpdateWindow(segment);
   if (window_before == 0 && snd_wnd_ > 0 && ack == snd_una_) WindowOpened(now);
   News news;

@@ -54,6 +54,7 @@ class Subflow::Impl {
   bool InputSynReceived(Time now, const Segment& segment);
   bool AckIsPlausible(const Segment& segment) const;
   bool Obey(Time now, Verdict verdict);  // true: go on
+  void NoteOld(const Segment& segment);
   void InputPayload(Time now, const Segment& segment);
   void DeliverOutOfOrder(Time now);
   void InputFin(Time now, const Segment& segment);

@@ -130,9 +130,8 @@ bool Subflow::Impl::Acceptable(const Segment& segment) const {
 
 void Subflow::Impl::AnswerUnacceptable(Time now, const Segment& segment) {
   if (state_ == TcpState::kTimeWait && segment.fin) time_wait_.Set(now + config_.time_wait);
-  if (state_ == TcpState::kSynReceived) {
-    return SendSyn(now);
-  }
+  if (state_ == TcpState::kSynReceived) return SendSyn(now);
+  NoteOld(segment);
   // What carries nothing could be the answer to an answer of ours: those are limited.
   if (segment.length() == 0) return ChallengeAck(now);
   SendAck(now);
@@ -171,14 +170,20 @@ bool Subflow::Impl::AckIsPlausible(const Segment& segment) const {
   return segment.ack <= snd_nxt_ && segment.ack >= snd_una_ - max_snd_wnd_;
 }
 
+// What lies below rcv_nxt arrived twice (RFC 2883 4).
+void Subflow::Impl::NoteOld(const Segment& segment) {
+  const uint64_t begin = OffsetOf(segment.seq), end = begin + segment.payload.size();
+  if (begin != end && static_cast<int64_t>(begin - rcv_offset_) < 0) {
+    duplicate_ = {begin, static_cast<int64_t>(end - rcv_offset_) < 0 ? end : rcv_offset_};
+  }
+}
+
 void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   ByteSpan bytes = segment.payload;
   if (bytes.empty() || !may_receive()) return;
   const uint64_t end = OffsetOf(segment.seq) + bytes.size();
   uint64_t begin = OffsetOf(segment.seq);
-  if (static_cast<int64_t>(begin - rcv_offset_) < 0) {  // RFC 2883 4
-    duplicate_ = {begin, std::min(end, rcv_offset_)};
-  }
+  NoteOld(segment);
   if (static_cast<int64_t>(end - rcv_offset_) <= 0) {  // all of it is old
     ack_now_ = true;
     return;

@@ -87,6 +87,7 @@ void Subflow::Impl::AdvanceFrto(const Segment& segment, const News& news) {
   if (frto_hold_) {
     // Step 3a: a duplicate acknowledgement, the loss was real.
     frto_ = frto_hold_ = false;
+    congestion_->set_cwnd(std::max(congestion_->cwnd(), 3 * mss_));
     return;
   }
   if (!news.advanced) return;

@@ -24,6 +24,8 @@ struct Peer {
   std::string payload{};
   std::optional<uint32_t> timestamp{};
   std::vector<std::pair<uint32_t, uint32_t>> sack{};  // relative to our ISN
+  std::optional<uint32_t> echo{};                     // of our time stamps; none: 0
+  uint8_t ecn = 0;                                    // the IP header's two bits
 };
 
 class SubflowRig : public Environment, public SubflowOwner {
@@ -31,19 +33,32 @@ class SubflowRig : public Environment, public SubflowOwner {
   static constexpr uint32_t kPeerIsn = 0xfffffff0;  // wraps within the first bytes
   static constexpr uint32_t kOurIsn = 0x7ffffff8;
 
-  explicit SubflowRig(bool timestamps = true) : timestamps_(timestamps) {
+  explicit SubflowRig(bool timestamps = true, bool sack = true)
+      : timestamps_(timestamps), sack_(sack) {
     config.tuple = {{IpAddress::V4(0x0a000001u), 40000}, {IpAddress::V4(0x0a000002u), 443}};
     config.iss = Seq{kOurIsn};
   }
 
   // Handshake as initiator, over a round trip of 20 ms; the SYN and the third ACK are taken off the
   // record.
-  void Open() {
+  void Open(uint16_t answer_flags = 0) {
     subflow = std::make_unique<Subflow>(config, this, this, &timers, &counters);
     subflow->Connect(now);
     Advance(std::chrono::milliseconds(20));
-    Input({.seq = 0, .ack = 1, .flags = Tins::TCP::SYN | Tins::TCP::ACK});
+    Input({.seq = 0, .ack = 1, .flags = static_cast<uint16_t>(Tins::TCP::SYN | Tins::TCP::ACK | answer_flags)});
     EXPECT_EQ(subflow->state(), TcpState::kEstablished);
+    handshake = std::move(sent);
+    sent.clear();
+  }
+
+  // Handshake as the one that answers.
+  void Accept(uint16_t syn_flags = 0) {
+    passive_ = std::make_unique<Subflow>(config, this, this, &timers, &counters);
+    Input({.seq = 0, .flags = static_cast<uint16_t>(Tins::TCP::SYN | syn_flags)});
+    Advance(std::chrono::milliseconds(20));
+    Input({});
+    EXPECT_EQ(subflow->state(), TcpState::kEstablished);
+    handshake = std::move(sent);
     sent.clear();
   }
 
@@ -55,10 +70,10 @@ class SubflowRig : public Environment, public SubflowOwner {
     tcp.window(p.window);
     if (p.flags & Tins::TCP::SYN) {
       tcp.mss(1460);
-      tcp.sack_permitted();
+      if (sack_) tcp.sack_permitted();
       tcp.winscale(0);
     }
-    if (timestamps_) tcp.timestamp(p.timestamp.value_or(peer_clock), 0);
+    if (timestamps_) tcp.timestamp(p.timestamp.value_or(peer_clock), p.echo.value_or(0));
     if (!p.sack.empty()) {
       Tins::TCP::sack_type edges;
       for (const auto& [begin, end] : p.sack) {
@@ -67,10 +82,16 @@ class SubflowRig : public Environment, public SubflowOwner {
       }
       tcp.sack(edges);
     }
-    auto packet = Tins::IP("10.0.0.1", "10.0.0.2") / tcp / Tins::RawPDU(p.payload);
+    Tins::IP ip("10.0.0.1", "10.0.0.2");
+    ip.tos(p.ecn);
+    auto packet = ip / tcp / Tins::RawPDU(p.payload);
     const std::vector<uint8_t> bytes = packet.serialize();
     Segment segment;
     ASSERT_EQ(ParseSegment(bytes, false, &segment), DropReason::kNone);
+    if (passive_) {
+      subflow = std::move(passive_);
+      return subflow->Accept(now, segment);
+    }
     subflow->Input(now, segment);
   }
 
@@ -99,6 +120,8 @@ class SubflowRig : public Environment, public SubflowOwner {
     uint16_t flags, window;
     size_t payload;
     uint16_t gso_size;
+    uint8_t ecn;  // the IP header's two bits
+    uint32_t timestamp;
     std::vector<std::pair<uint32_t, uint32_t>> sack;  // relative to the peer's ISN
   };
   // The next packet that left, exactly.
@@ -129,6 +152,8 @@ class SubflowRig : public Environment, public SubflowOwner {
     s.window = tcp.window();
     s.payload = out.payload_size();
     s.gso_size = out.gso_size;
+    s.ecn = ip.tos() & 3;
+    if (tcp.search_option(Tins::TCP::TSOPT) != nullptr) s.timestamp = tcp.timestamp().first;
     if (const auto* option = tcp.search_option(Tins::TCP::SACK)) {
       const auto edges = option->to<Tins::TCP::sack_type>();
       for (size_t i = 0; i + 1 < edges.size(); i += 2) {
@@ -153,7 +178,9 @@ class SubflowRig : public Environment, public SubflowOwner {
     received.append(bytes.begin(), bytes.end());
   }
   void OnFin(Subflow&, Time) override { fin = true; }
-  void OnInputDone(Subflow&, Time) override {}
+  void OnInputDone(Subflow&, Time) override {
+    if (when_done) when_done();
+  }
   void OnTimeout(Subflow&, Time, int) override {}
   void OnClosed(Subflow&, Time, CloseReason reason, const TcpRst*) override { closed = reason; }
   uint64_t ReceiveWindow(const Subflow&) const override { return window; }
@@ -166,15 +193,17 @@ class SubflowRig : public Environment, public SubflowOwner {
   Time now{std::chrono::seconds(100)};
   uint32_t peer_clock = 5000;
   uint64_t window = 65536;
-  std::deque<Sent> sent;
+  std::deque<Sent> sent, handshake;
   std::string received;
   uint64_t acked = 0;
   bool fin = false;
   std::optional<CloseReason> closed;
+  std::function<void()> when_done;  // in OnInputDone()
   std::unique_ptr<Subflow> subflow;
 
  private:
-  bool timestamps_;
+  bool timestamps_, sack_;
+  std::unique_ptr<Subflow> passive_;  // waits for the SYN
   uint64_t stream_ = 0;
 };
 
