@@ -114,7 +114,7 @@ class TcpVerb : public Verb {
         "tcp",
         "Ours against the kernel's TCP over one path, by iperf3 and curl, beside kernel to kernel "
         "over the same losses: a table over round trip times, losses, reordering and rates. Takes "
-        "about half an hour; the options choose cells.");
+        "about 20 minutes; the options choose cells.");
     AddNumbers(verb, "--delay", &options_.rtt_ms, "round trip times in ms", 0, 2000);
     AddNumbers(verb, "--loss", &options_.loss_percent, "losses in % of packets, each way", 0, 50);
     AddNumbers(verb, "--reorder", &options_.reorder_ms,
@@ -128,7 +128,8 @@ class TcpVerb : public Verb {
     verb->add_option("--rounds", options_.rounds, "over all cells; medians are shown")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
-    verb->add_option("--jobs", options_.jobs, "cells at a time, each in a lab of its own")
+    verb->add_option("--jobs", options_.jobs,
+                     "slow cells at a time, each in a lab of its own; of fast ones fewer")
         ->check(CLI::Range(1, 64))
         ->capture_default_str();
     verb->add_option("--seed", options_.seed, "of losses and reordering")->capture_default_str();

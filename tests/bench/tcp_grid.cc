@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -15,6 +16,9 @@ namespace mptcptls::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// As much as two cores forward at a time without being what is measured.
+constexpr double kMostMbit = 200;
 
 // A wire and a tool, once: the rows that share its measurement of the kernel.
 struct Task {
@@ -72,9 +76,15 @@ class Work {
  public:
   explicit Work(std::vector<Task> tasks) : tasks_(std::move(tasks)), start_(Clock::now()) {}
 
-  Task* Next() {
-    const std::lock_guard lock(mutex_);
-    return failed_ || next_ == tasks_.size() ? nullptr : &tasks_[next_++];
+  // Waits until the machine has room for it; nullptr when there is none left.
+  const Task* Next() {
+    std::unique_lock lock(mutex_);
+    room_.wait(lock, [this] {
+      return Over() || busy_mbit_ < 1 || busy_mbit_ + MbitOf(tasks_[next_]) <= kMostMbit;
+    });
+    if (Over()) return nullptr;
+    busy_mbit_ += MbitOf(tasks_[next_]);
+    return &tasks_[next_++];
   }
 
   void Done(const Task& task, const Speed& kernel, const std::vector<Speed>& ours) {
@@ -87,6 +97,8 @@ class Work {
       text += ", " + NameOf(row.direction) + " " + Describe(ours[i]);
     }
     ++done_;
+    busy_mbit_ -= MbitOf(task);
+    room_.notify_all();
     const TcpRow& row = *task.rows.front();
     fprintf(stderr, "  %3zu of %zu  %s  %-6s  %s; %s left\n", done_, tasks_.size(),
             row.wire.ToString().c_str(), NameOf(row.tool).c_str(), text.c_str(), Left().c_str());
@@ -95,6 +107,7 @@ class Work {
   void Fail(std::exception_ptr why) {
     const std::lock_guard lock(mutex_);
     if (!failed_) failed_ = std::move(why);
+    room_.notify_all();
   }
 
   double Minutes() const {
@@ -111,9 +124,14 @@ class Work {
     return left < 1 ? Format("%.0f s", left * 60) : Format("%.0f min", left);
   }
 
+  bool Over() const { return failed_ != nullptr || next_ == tasks_.size(); }
+  static double MbitOf(const Task& task) { return task.rows.front()->wire.LikelyMbit(); }
+
   std::mutex mutex_;
+  std::condition_variable room_;
   std::vector<Task> tasks_;
   size_t next_ = 0, done_ = 0;
+  double busy_mbit_ = 0;  // of the tasks that are being done
   Clock::time_point start_;
   std::exception_ptr failed_;
 };

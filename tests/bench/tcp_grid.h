@@ -19,9 +19,10 @@ struct TcpOptions {
   std::vector<double> rate_mbit = {10, 100};
   std::vector<Tool> tools = {Tool::kIperf3, Tool::kCurl};
   std::vector<Ours> directions = {Ours::kSends, Ours::kReceives};
-  int seconds = 4;  // of each transfer
-  int rounds = 1;
-  int jobs = 1;  // cells at a time, each in a lab of its own
+  int seconds = 5;  // of each transfer
+  int rounds = 3;
+  // Cells at a time, each in a lab of its own; fewer where they are fast.
+  int jobs = 8;
   uint64_t seed = 1;
 };
 

@@ -105,7 +105,7 @@ std::string Caption(const TcpResults& results) {
       "  kernel's (CUBIC). iperf3 uploads for %d s; curl downloads, over TLS, what takes about as\n"
       "  long, from when the connection is up. Mbit/s of data as the receiving program counts it;\n"
       "  kernel: at both ends, with the same losses. Median of %d round%s; ratio: of each round.\n"
-      "  Took %.0f min, %d at a time.\n\n",
+      "  Took %.0f min, up to %d at a time.\n\n",
       options.seconds, options.rounds, options.rounds == 1 ? "" : "s", results.minutes,
       options.jobs);
 }
