@@ -147,6 +147,28 @@ class Reader {
     return true;
   }
 
+  bool Flag(const toml::node& node, bool* out) {
+    if (!node.is_boolean()) return Fail(node, "true or false is meant here");
+    *out = *node.value<bool>();
+    return true;
+  }
+
+  // One of a few words.
+  template <typename Value>
+  bool Choice(const toml::node& node, const std::map<std::string, Value>& words, Value* out) {
+    std::string text;
+    if (node.is_string()) text = *node.value<std::string>();
+    const auto word = words.find(text);
+    if (word == words.end()) {
+      std::string names;
+      for (const auto& [name, value] : words)
+        absl::StrAppend(&names, names.empty() ? "\"" : "\", \"", name);
+      return Fail(node, absl::StrCat("one of ", names, "\" is meant here"));
+    }
+    *out = word->second;
+    return true;
+  }
+
   bool OneMatch(const toml::node& node, Match* out) {
     std::string text;
     if (node.is_integer()) text = absl::StrCat(*node.value<int64_t>());
@@ -278,6 +300,21 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
        {"interfaces", interfaces},
        {"listen_allow", [&](const auto& n) { return reader.Matches(n, &config.listen_allow); }},
        {"bypass", [&](const auto& n) { return reader.Matches(n, &config.bypass); }},
+       {"congestion",
+        [&](const auto& n) {
+          return reader.Choice<CongestionAlgorithm>(n,
+                                                    {{"cubic", CongestionAlgorithm::kCubic},
+                                                     {"newreno", CongestionAlgorithm::kNewReno}},
+                                                    &config.tcp.congestion);
+        }},
+       {"pacing", [&](const auto& n) { return reader.Flag(n, &config.tcp.pacing); }},
+       {"ecn",
+        [&](const auto& n) {
+          return reader.Choice<EcnMode>(
+              n,
+              {{"off", EcnMode::kOff}, {"answer", EcnMode::kAnswer}, {"ask", EcnMode::kAsk}},
+              &config.tcp.ecn);
+        }},
        {"token_server_id_bits", bits},
        {"token_server_id", server_id},
        {"rule", rules}});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "stack/mptcp/connection.h"
+#include "stack/tcp/policy.h"
 #include "stack/types.h"
 
 namespace mptcptls {
@@ -38,6 +39,7 @@ struct Config {
   std::vector<Match> listen_allow;      // listeners captured behind an input firewall
   std::vector<Match> bypass;            // destinations and listeners left to the kernel
   std::vector<AuthRule> rules;          // the first that matches decides
+  TcpPolicy tcp;
   size_t token_server_id_bits = 0;
   uint16_t token_server_id = 0;
 

@@ -21,6 +21,7 @@ HostConfig ToHostConfig(const Config& config, bool segmentation) {
   HostConfig host;
   host.cache_lifetime = config.cache_lifetime;
   host.segmentation = segmentation;
+  host.tcp = config.tcp;
   host.token_server_id_bits = config.token_server_id_bits;
   host.token_server_id = config.token_server_id;
   return host;

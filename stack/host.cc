@@ -205,6 +205,7 @@ std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTupl
   config.iss = isns_.Isn(now, tuple);
   config.timestamp_offset = isns_.TimestampOffset(tuple);
   config.segmentation = config_.segmentation;
+  config.policy = config_.tcp;
   config.time_wait = config_.time_wait;
   config.early = &early_;
   // The least scale that can tell of the whole buffer: a larger one only rounds more.

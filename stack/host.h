@@ -15,6 +15,7 @@
 #include "stack/counters.h"
 #include "stack/environment.h"
 #include "stack/mptcp/connection.h"
+#include "stack/tcp/policy.h"
 #include "stack/types.h"
 
 namespace mptcptls {
@@ -37,6 +38,7 @@ struct HostConfig {
   size_t max_syn_queue = 1024;
   bool segmentation = true;  // the device takes 64 KiB segments
   bool checksum = false;     // flag A in what we offer
+  TcpPolicy tcp;
   Duration cache_lifetime = std::chrono::minutes(10);
   Duration time_wait = std::chrono::seconds(60);
   size_t token_server_id_bits = 0;  // 0: random layout (PROTOCOL.md 6)

@@ -11,11 +11,10 @@
 #include <memory>
 
 #include "stack/tcp/hystart.h"
+#include "stack/tcp/policy.h"
 #include "stack/types.h"
 
 namespace mptcptls {
-
-enum class CongestionAlgorithm : uint8_t { kCubic, kNewReno };
 
 class CongestionControl {
  public:

@@ -27,7 +27,7 @@
 #include "stack/buffer.h"
 #include "stack/counters.h"
 #include "stack/environment.h"
-#include "stack/tcp/congestion.h"
+#include "stack/tcp/policy.h"
 #include "stack/timer.h"
 #include "stack/types.h"
 #include "stack/wire/icmp.h"
@@ -121,13 +121,6 @@ class SubflowOwner {
   virtual uint64_t ReceiveRoom(const Subflow& /*subflow*/) const { return UINT64_MAX; }
 };
 
-// RFC 3168; net.ipv4.tcp_ecn 0, 2 and 1.
-enum class EcnMode : uint8_t {
-  kOff,
-  kAnswer,  // where the peer asks
-  kAsk,     // and ask ourselves
-};
-
 struct SubflowConfig {
   FourTuple tuple;
   uint32_t mtu = 1500;
@@ -141,9 +134,7 @@ struct SubflowConfig {
       false;  // MPTCP: the window's right edge may be passed by repeated data (RFC 8684 3.3.5)
   size_t max_segment_bytes = 65000;  // payload per SendData(), before headers
   bool segmentation = true;          // false: never more than one MSS a packet
-  CongestionAlgorithm congestion = CongestionAlgorithm::kCubic;
-  bool pacing = true;
-  EcnMode ecn = EcnMode::kAnswer;
+  TcpPolicy policy;
   Duration time_wait = std::chrono::seconds(60);
   EarlyBudget* early = nullptr;  // for what comes out of order; null: unlimited
 };

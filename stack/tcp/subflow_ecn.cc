@@ -11,9 +11,9 @@ constexpr uint8_t kEct0 = 2, kCe = 3;  // the IP header's two bits (RFC 3168 5)
 
 // RFC 3168 6.1.1. A SYN with both flags asks; a SYN/ACK with ECE alone agrees.
 void Subflow::Impl::NegotiateEcn(const Segment& syn) {
-  if (config_.ecn == EcnMode::kOff) return;
+  if (config_.policy.ecn == EcnMode::kOff) return;
   if (syn.has_ack) {
-    ecn_ = config_.ecn == EcnMode::kAsk && syn_transmissions_ == 1 && syn.ece && !syn.cwr;
+    ecn_ = config_.policy.ecn == EcnMode::kAsk && syn_transmissions_ == 1 && syn.ece && !syn.cwr;
   } else {
     ecn_ = syn.ece && syn.cwr;
   }
@@ -44,7 +44,7 @@ void Subflow::Impl::TakeCongestionEcho(const Segment& segment) {
 // New data alone is marked as capable (RFC 3168 6.1.5: no retransmission, no pure ACK).
 void Subflow::Impl::MarkEcn(const SegmentPlan& plan, SegmentHeaders* headers) {
   if (headers->syn) {
-    const bool ask = plan.kind == SegmentPlan::Kind::kSyn && config_.ecn == EcnMode::kAsk &&
+    const bool ask = plan.kind == SegmentPlan::Kind::kSyn && config_.policy.ecn == EcnMode::kAsk &&
                      plan.transmission == 1;  // 6.1.1.1: a lost SYN may have been dropped for it
     headers->ece = ask || (plan.kind == SegmentPlan::Kind::kSynAck && ecn_);
     headers->cwr = ask;

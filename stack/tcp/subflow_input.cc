@@ -106,10 +106,12 @@ bool Subflow::Impl::Obey(Time now, Verdict verdict) {
 }
 
 // RFC 7323 5.3 R1. A segment without the option is taken: Linux leaves it out where an ADD_ADDR
-// needs the room.
+// needs the room. So is a pure acknowledgement that was overtaken and says nothing new of snd_una:
+// its SACK blocks, a DSACK among them, come only once.
 bool Subflow::Impl::PassesPaws(const Segment& segment) const {
-  return !timestamps_ || !segment.options.timestamps || segment.syn ||
-         !Older(segment.options.timestamps->value, ts_recent_);
+  if (!timestamps_ || !segment.options.timestamps || segment.syn) return true;
+  if (!Older(segment.options.timestamps->value, ts_recent_)) return true;
+  return segment.length() == 0 && segment.seq == rcv_nxt_ && segment.ack <= snd_una_;
 }
 
 // RFC 9293 3.10.7.4, first. In MPTCP the window belongs to the data level, and its right edge here

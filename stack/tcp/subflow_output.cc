@@ -1,5 +1,6 @@
 // Everything that leaves: one function builds all segments. A segment may be a whole 64 KiB; the
 // device cuts it (ARCHITECTURE.md 9).
+#include "stack/tcp/option_space.h"
 #include "stack/tcp/subflow_impl.h"
 
 namespace mptcptls {
@@ -7,7 +8,6 @@ namespace {
 
 constexpr size_t kLargestPacket = 65521;  // FACTS.md: one byte more is lost silently
 constexpr int kChallengesPerSecond = 10;  // RFC 5961 7, per subflow
-constexpr size_t kSackReserve = 12;       // one block, padded
 // A path so short is never worth small segments (Linux does the same by tcp_tso_rtt_log).
 constexpr Duration kNearby = std::chrono::milliseconds(1);
 
@@ -17,12 +17,12 @@ size_t Subflow::Impl::MaxSegment() const {
   // A device that cuts a segment may repeat the flag, which is to be said once.
   if (!config_.segmentation || cwr_due_) return mss_;
   const size_t most = std::min(config_.max_segment_bytes, kLargestPacket - kMaxHeaders);
-  return config_.pacing ? pacer_.SegmentSize(mss_, most, rtt_.min() < kNearby) : most;
+  return config_.policy.pacing ? pacer_.SegmentSize(mss_, most, rtt_.min() < kNearby) : most;
 }
 
 size_t Subflow::Impl::SendRoom(Time now, bool respect_window) const {
   if (!may_send() || fin_sent_ || (sent_.lost() > 0 && !frto_hold_)) return 0;
-  if (config_.pacing && !pacer_.Ready(now)) return 0;
+  if (config_.policy.pacing && !pacer_.Ready(now)) return 0;
   const uint32_t pipe = sent_.in_flight();
   uint32_t cwnd = congestion_->cwnd();
   // Limited transmit (RFC 3042): a duplicate tells that one segment left the network. With SACK the
@@ -73,7 +73,7 @@ Mapping Subflow::Impl::SendData(Time now, const Payload& payload, Mapping mappin
 
 // After every segment: the next one waits until this one has had its time.
 void Subflow::Impl::Pace(Time now, size_t bytes) {
-  if (!config_.pacing) return;
+  if (!config_.policy.pacing) return;
   pacer_.OnSent(now, bytes);
   if (!pacer_.Ready(now)) pace_.Set(pacer_.ReadyAt());
 }
@@ -149,7 +149,7 @@ void Subflow::Impl::RetransmitLost(Time now) {
     const uint32_t pipe = sent_.in_flight(), cwnd = congestion_->cwnd();
     // One segment always goes out after a timeout or as the fast retransmission.
     if (pipe > 0 && pipe + mss_ > cwnd) return;
-    if (pipe > 0 && config_.pacing && !pacer_.Ready(now)) return;
+    if (pipe > 0 && config_.policy.pacing && !pacer_.Ready(now)) return;
     SentRange* lost = sent_.FirstLost();
     const size_t room = std::max<size_t>(cwnd > pipe ? cwnd - pipe : 0, mss_);
     const size_t size = std::min({room - room % mss_, MaxSegment(), size_t{lost->length()}});
@@ -198,9 +198,7 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   if (timestamps_ && !bare_)
     o.timestamps = Timestamps{TimestampClock(now), headers->has_ack ? ts_recent_ : 0};
   const bool holes = sack_ && (!early_.empty() || duplicate_) && !headers->syn;
-  const size_t used = EncodedSize(o);
-  const bool pure_ack = plan.kind == SegmentPlan::Kind::kAck;
-  plan.room = kMaxTcpOptions - used - (holes && pure_ack ? kSackReserve : 0);
+  plan.room = RoomForMptcp(o, plan.kind == SegmentPlan::Kind::kAck, holes);
   owner_->FillOptions(*self_, plan, &o.mptcp);
   if (EncodedSize(o) > kMaxTcpOptions) {
     ++counters_->bugs;
@@ -252,7 +250,7 @@ void Subflow::Impl::AddSackBlocks(TcpOptions* o) {
   std::array<OutOfOrder::Range, 4> blocks;
   const size_t count = early_.Blocks(blocks.size() - o->sack_count, &blocks);
   for (size_t i = 0; i < count; ++i) o->sack[o->sack_count++] = at(blocks[i]);
-  while (o->sack_count > 0 && EncodedSize(*o) > kMaxTcpOptions) --o->sack_count;
+  FitSackBlocks(o);
   if (o->sack_count > 0) duplicate_.reset();
 }
 

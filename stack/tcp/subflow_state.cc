@@ -22,7 +22,7 @@ Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* ow
       snd_una_(config.iss),
       snd_nxt_(config.iss),
       early_(config.early),
-      congestion_(CongestionControl::Create(config.congestion)),
+      congestion_(CongestionControl::Create(config.policy.congestion)),
       retransmit_(timers, [this](Time now) { OnRetransmitTimer(now); }),
       probe_(timers, [this](Time now) { OnProbeTimer(now); }),
       reorder_(timers, [this](Time now) { OnReorderTimer(now); }),

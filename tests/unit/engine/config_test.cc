@@ -53,6 +53,7 @@ TEST(Config, EmptyFileMeansTheDefaults) {
   EXPECT_THAT(config.listen_allow, IsEmpty());
   EXPECT_THAT(config.bypass, IsEmpty());
   EXPECT_THAT(config.rules, IsEmpty());
+  EXPECT_EQ(config.tcp, TcpPolicy());
   EXPECT_EQ(config.token_server_id_bits, 0u);
   EXPECT_EQ(config.token_server_id, 0);
   EXPECT_FALSE(config.Bypassed(At("192.0.2.1", 443)));
@@ -68,6 +69,9 @@ clear_ports = [1, 65535]
 interfaces = ["br0", "br1"]
 listen_allow = ["192.0.2.1:443", 8443]
 bypass = ["10.0.0.0/8", "fd00::/8"]
+congestion = "newreno"
+pacing = false
+ecn = "ask"
 token_server_id_bits = 4
 token_server_id = 15
 [[rule]]
@@ -89,6 +93,7 @@ auth = "keys"
   EXPECT_TRUE(config.Bypassed(At("10.255.255.255", 1)));
   EXPECT_TRUE(config.Bypassed(At("fd12::1", 443)));
   EXPECT_FALSE(config.Bypassed(At("2001:db8::1", 443)));
+  EXPECT_EQ(config.tcp, (TcpPolicy{CongestionAlgorithm::kNewReno, false, EcnMode::kAsk}));
   EXPECT_EQ(config.token_server_id_bits, 4u);
   EXPECT_EQ(config.token_server_id, 15);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), false), AuthPolicy::kTls);
@@ -167,6 +172,9 @@ TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
       {"bypass = [true]", "1:11", "\"192.0.2.1:443\""},
       {"bypass = [0]", "1:11", "a port, an address, a network"},
       {"bypass = [-443]", "1:11", "a port, an address, a network"},
+      {"congestion = \"reno\"", "1:14", "one of \"cubic\", \"newreno\" is meant here"},
+      {"ecn = true", "1:7", "one of \"answer\", \"ask\", \"off\" is meant here"},
+      {"pacing = 1", "1:10", "true or false is meant here"},
       {"token_server_id_bits = 0", "1:24", "a whole number from 1 to 16"},
       {"token_server_id_bits = 17", "1:24", "a whole number from 1 to 16"},
       {"token_server_id = 65536", "1:19", "a whole number from 0 to 65535"},

@@ -11,7 +11,7 @@ constexpr uint8_t kEct0 = 2, kCe = 3;
 
 // An initiator that asked, and whose peer agreed.
 void OpenWithEcn(SubflowRig* rig) {
-  rig->config.ecn = EcnMode::kAsk;
+  rig->config.policy.ecn = EcnMode::kAsk;
   rig->Open(E);
   rig->Input({.window = 65535});
 }
@@ -35,7 +35,7 @@ TEST(Ecn, IsNotAskedForByDefault) {
 
 TEST(Ecn, ASynThatWasLostIsRepeatedWithout) {  // 6.1.1.1
   SubflowRig rig;
-  rig.config.ecn = EcnMode::kAsk;
+  rig.config.policy.ecn = EcnMode::kAsk;
   rig.subflow = std::make_unique<Subflow>(rig.config, &rig, &rig, &rig.timers, &rig.counters);
   rig.subflow->Connect(rig.now);
   rig.Advance(1100ms);
@@ -47,7 +47,7 @@ TEST(Ecn, ASynThatWasLostIsRepeatedWithout) {  // 6.1.1.1
 TEST(Ecn, IsAgreedToAsAServer) {
   for (const EcnMode mode : {EcnMode::kAnswer, EcnMode::kOff}) {
     SubflowRig rig;
-    rig.config.ecn = mode;
+    rig.config.policy.ecn = mode;
     rig.Accept(E | C);
     EXPECT_EQ(rig.handshake[0].flags, mode == EcnMode::kOff ? S | A : S | A | E);
     rig.Send(1000);

@@ -52,6 +52,24 @@ TEST(DuplicateSack, ReportsThePartThatIsOld) {  // RFC 2883 4.1.3
   EXPECT_EQ(rig.sent[0].sack, (std::vector<std::pair<uint32_t, uint32_t>>{{501, 1001}}));
 }
 
+// An acknowledgement that was overtaken is old by its time stamp; what it reports comes only once.
+TEST(DuplicateSack, IsTakenFromAnAcknowledgementThatWasOvertaken) {
+  SubflowRig rig;
+  rig.Open();
+  SendFlight(&rig, 2);
+  rig.Input({.ack = 2001, .window = kWindow, .timestamp = rig.peer_clock + 50});
+  rig.sent.clear();
+  rig.Input(
+      {.ack = 1001, .window = kWindow, .timestamp = rig.peer_clock + 20, .sack = {{1, 1001}}});
+  EXPECT_EQ(rig.counters.dsack_received, 1u);
+  EXPECT_EQ(rig.counters.drop_paws, 0u);
+  rig.ExpectNothing();
+  // Data with an old time stamp is from a connection of before (RFC 7323 5.3).
+  rig.Input({.ack = 2001, .payload = "x", .timestamp = rig.peer_clock + 20});
+  EXPECT_EQ(rig.counters.drop_paws, 1u);
+  EXPECT_TRUE(rig.received.empty());
+}
+
 // RFC 8985 6.2 step 4: reports of duplicates make the sender more patient.
 TEST(Reordering, DuplicatesWidenTheWindow) {
   for (const bool reported : {false, true}) {
@@ -262,8 +280,8 @@ TEST(RoundTripTime, IsLearnedFromTheEchoWhenKarnLeavesNone) {
 // the window is to become half.
 TEST(ProportionalReduction, SendsInProportionToWhatIsDelivered) {
   SubflowRig rig;
-  rig.config.congestion = CongestionAlgorithm::kNewReno;
-  rig.config.pacing = false;
+  rig.config.policy.congestion = CongestionAlgorithm::kNewReno;
+  rig.config.policy.pacing = false;
   rig.Open();
   SendFlight(&rig, 20);
   rig.sent.clear();
