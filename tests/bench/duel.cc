@@ -139,17 +139,27 @@ Speed Duel::Run(Tool tool, Ours ours, const Wire& wire, std::chrono::duration<do
                 uint64_t seed) {
   Set(wire, seed);
   Speed speed;
+  try {
+    speed = Transfer(tool, ours, wire, length.count());
+  } catch (const std::exception& error) {
+    speed.failure = FirstLine(error.what());  // a program that does not start is a result as well
+  }
+  Settle();
+  return speed;
+}
+
+Speed Duel::Transfer(Tool tool, Ours ours, const Wire& wire, double seconds) {
+  Speed speed;
   if (tool == Tool::kIperf3) {
-    speed = RunIperf3(ours, length.count());
+    speed = RunIperf3(ours, seconds);
   } else {
-    const double bytes = wire.LikelyMbit() * 1e6 / 8 * length.count();
-    speed = RunCurl(ours, std::max(static_cast<uint64_t>(bytes), kLeastBytes), length.count());
+    const double bytes = wire.LikelyMbit() * 1e6 / 8 * seconds;
+    speed = RunCurl(ours, std::max(static_cast<uint64_t>(bytes), kLeastBytes), seconds);
   }
   if (ours != Ours::kNowhere && speed.failure.empty()) {
     const bool at_client = (tool == Tool::kIperf3) == (ours == Ours::kSends);
     speed.failure = CheckOurs(at_client ? lab_.client() : lab_.server());
   }
-  Settle();
   return speed;
 }
 

@@ -44,6 +44,7 @@ class Duel {
   void Settle();
 
  private:
+  Speed Transfer(Tool tool, Ours ours, const Wire& wire, double seconds);
   Speed RunIperf3(Ours ours, double seconds);
   Speed RunCurl(Ours ours, uint64_t bytes, double seconds);
   std::string Address() const;
