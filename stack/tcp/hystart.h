@@ -13,9 +13,22 @@ namespace mptcptls {
 
 class HyStart {
  public:
+  // Judged as soon as the round has enough samples: later ones have waited behind this round's own
+  // packets.
   void OnRtt(Duration rtt) {
     round_min_ = std::min(round_min_, rtt);
-    ++samples_;
+    if (++samples_ < kSamples) return;
+    if (conservative_rounds_ > 0) {
+      if (round_min_ < baseline_) conservative_rounds_ = 0;  // it was a passing thing
+      return;
+    }
+    if (last_round_min_ == Duration::max()) return;
+    const Duration step = std::clamp<Duration>(last_round_min_ / 8, std::chrono::milliseconds(4),
+                                               std::chrono::milliseconds(16));
+    if (round_min_ >= last_round_min_ + step) {
+      baseline_ = round_min_;
+      conservative_rounds_ = 1;
+    }
   }
   // Bytes by which `acked` lets the window grow (RFC 9406 4.2 and 4.3; senders here are paced, so
   // there is no limit L).
@@ -24,26 +37,10 @@ class HyStart {
   }
   // A round trip is over. True: slow start is, too.
   bool OnRound() {
-    const Duration now = round_min_, before = last_round_min_;
-    const bool enough = samples_ >= kSamples;
     last_round_min_ = round_min_;
     round_min_ = Duration::max();
     samples_ = 0;
-    if (conservative_rounds_ > 0) {
-      if (now < baseline_) {
-        conservative_rounds_ = 0;  // it was a passing thing
-        return false;
-      }
-      return ++conservative_rounds_ > kConservativeRounds;
-    }
-    if (!enough || before == Duration::max()) return false;
-    const Duration step = std::clamp<Duration>(before / 8, std::chrono::milliseconds(4),
-                                               std::chrono::milliseconds(16));
-    if (now >= before + step) {
-      baseline_ = now;
-      conservative_rounds_ = 1;
-    }
-    return false;
+    return conservative_rounds_ > 0 && ++conservative_rounds_ > kConservativeRounds;
   }
   void Reset() { *this = HyStart(); }
 
@@ -54,7 +51,7 @@ class HyStart {
 
   Duration round_min_ = Duration::max(), last_round_min_ = Duration::max(), baseline_{0};
   int samples_ = 0;
-  int conservative_rounds_ = 0;  // 0: not in conservative slow start
+  int conservative_rounds_ = 0;  // begun so far; 0: not in conservative slow start
 };
 
 }  // namespace mptcptls

@@ -174,9 +174,9 @@ class Subflow {
   void OnIcmpError(Time now, const IcmpError& error);
 
   // ---- Sending
-  // Payload bytes that congestion window, pacing and the peer's window (`respect_window`) allow now,
-  // rounded so that a sender does not dribble (RFC 9293 3.8.6.2.1); 0 unless in a state that may
-  // send data. Where pacing is the reason, OnInputDone() comes when its time is over.
+  // Payload bytes that congestion window, pacing and the peer's window (`respect_window`) allow
+  // now, rounded so that a sender does not dribble (RFC 9293 3.8.6.2.1); 0 unless in a state that
+  // may send data. Where pacing is the reason, OnInputDone() comes when its time is over.
   size_t SendRoom(Time now, bool respect_window = true) const;
   // Sends one range as one segment (<= MaxSegment()) with `mapping`; the caller made sure of
   // SendRoom() or knowingly probes (zero-window probe, reinjection). mapping.ssn is filled in here;

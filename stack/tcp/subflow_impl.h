@@ -67,10 +67,10 @@ class Subflow::Impl {
   // ---- subflow_ack.cc
   // What one acknowledgement tells.
   struct News {
-    uint32_t delivered = 0;  // sequence numbers of which it is the first sign
-    uint32_t original = 0;   // of these: sent once, and before recovery began
-    uint32_t payload = 0;    // bytes below snd_una now
-    bool advanced = false;   // snd_una did
+    uint32_t delivered = 0;              // sequence numbers of which it is the first sign
+    uint32_t original = 0;               // of these: sent once, and before recovery began
+    uint32_t payload = 0;                // bytes below snd_una now
+    bool advanced = false;               // snd_una did
     std::optional<SackBlock> duplicate;  // DSACK (RFC 2883): arrived twice
     std::optional<Duration> rtt;         // of what was sent once
   };

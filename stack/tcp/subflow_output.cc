@@ -219,7 +219,8 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
     packet.payload[static_cast<size_t>(i)] = payload.piece(i);
   }
   packet.payload_pieces = payload.pieces();
-  const size_t unit = mtu_ - packet.headers.size();
+  // Packets of one size, whatever options they have: what is lost is then what is repeated.
+  const size_t unit = std::min<size_t>(mtu_ - packet.headers.size(), mss_);
   const size_t pieces = payload.size() > unit ? (payload.size() + unit - 1) / unit : 1;
   if (pieces > 1) packet.gso_size = static_cast<uint16_t>(unit);
   ip_id_ = static_cast<uint16_t>(ip_id_ + pieces);

@@ -109,6 +109,8 @@ void Subflow::Impl::Reduce(uint32_t in_flight) {
 void Subflow::Impl::ReduceProportionally(const News& news, bool more_lost) {
   // The peer without SACK: each duplicate tells of one segment delivered.
   const uint32_t progress = sack_ ? news.delivered : std::max(news.delivered, mss_);
+  // What is newly known to be lost leaves room by itself.
+  if (progress == 0 && prr_out_ > 0) return;
   prr_delivered_ += progress;
   const uint32_t pipe = sent_.in_flight(), target = congestion_->ssthresh();
   uint64_t room = 0;
@@ -117,10 +119,10 @@ void Subflow::Impl::ReduceProportionally(const News& news, bool more_lost) {
         (static_cast<uint64_t>(prr_delivered_) * target + recover_fs_ - 1) / recover_fs_;
     room = due > prr_out_ ? due - prr_out_ : 0;
   } else {
-    uint64_t owed = prr_delivered_ > prr_out_ ? prr_delivered_ - prr_out_ : 0;
+    const uint32_t owed = prr_delivered_ > prr_out_ ? prr_delivered_ - prr_out_ : 0;
     // SafeACK: nothing else is missing, so slow start back to ssthresh.
-    if (news.advanced && !more_lost) owed = std::max<uint64_t>(owed, progress) + mss_;
-    room = std::min<uint64_t>(target - pipe, owed);
+    const uint32_t extra = news.advanced && !more_lost ? mss_ : 0;
+    room = std::min<uint64_t>(target - pipe, uint64_t{std::max(owed, progress)} + extra);
   }
   if (prr_out_ == 0) room = std::max<uint64_t>(room, mss_);  // the fast retransmission itself
   congestion_->set_cwnd(static_cast<uint32_t>(std::min<uint64_t>(pipe + room, UINT32_MAX)));

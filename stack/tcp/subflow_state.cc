@@ -37,8 +37,11 @@ Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* ow
 void Subflow::Impl::SetMtu(uint32_t mtu) {
   const auto ip = static_cast<uint32_t>(IpHeaderSize(config_.tuple.local.address.family));
   mtu_ = std::min(mtu, peer_mss_ + ip + 20);
-  // Room for all the options there can be: a packet that may not be cut must always fit.
-  const uint32_t headers = ip + 20 + static_cast<uint32_t>(kMaxTcpOptions);
+  // Room for all the options there can be: a packet that may not be cut must always fit. Plain TCP's
+  // data has time stamps at most, and the device cuts smaller where SACK blocks join them.
+  const bool plain = !config_.windows_at_data_level && config_.segmentation;
+  const uint32_t options = !plain ? static_cast<uint32_t>(kMaxTcpOptions) : timestamps_ ? 12 : 0;
+  const uint32_t headers = ip + 20 + options;
   mss_ = mtu_ > headers + 64 ? mtu_ - headers : 64;
   if (congestion_->cwnd() == 0 || !was_established_) {
     congestion_->Init(mss_);
@@ -137,7 +140,8 @@ void Subflow::Impl::Abort(Time now) {
 
 void Subflow::Impl::Discard() {
   state_ = TcpState::kClosed;
-  for (Timer* t : {&retransmit_, &probe_, &reorder_, &pace_, &delayed_ack_, &time_wait_}) t->Cancel();
+  for (Timer* t : {&retransmit_, &probe_, &reorder_, &pace_, &delayed_ack_, &time_wait_})
+    t->Cancel();
   sent_.clear();
   early_.clear();
 }
@@ -154,7 +158,8 @@ void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
   if (state_ == TcpState::kClosed) return;
   // What is unacknowledged stays readable in OnClosed(): the owner sends it again elsewhere.
   state_ = TcpState::kClosed;
-  for (Timer* t : {&retransmit_, &probe_, &reorder_, &pace_, &delayed_ack_, &time_wait_}) t->Cancel();
+  for (Timer* t : {&retransmit_, &probe_, &reorder_, &pace_, &delayed_ack_, &time_wait_})
+    t->Cancel();
   early_.clear();
   owner_->OnClosed(*self_, now, reason, reset);
   sent_.clear();
@@ -213,7 +218,10 @@ void Subflow::SendBareAck(Time now) {
 void Subflow::Close(Time now) { impl_->Close(now); }
 void Subflow::Abort(Time now) { impl_->Abort(now); }
 void Subflow::Discard() { impl_->Discard(); }
-void Subflow::SetWindowsAtDataLevel(bool on) { impl_->config_.windows_at_data_level = on; }
+void Subflow::SetWindowsAtDataLevel(bool on) {
+  impl_->config_.windows_at_data_level = on;
+  impl_->SetMtu(impl_->config_.mtu);
+}
 TcpState Subflow::state() const { return impl_->state_; }
 bool Subflow::MaySend() const { return impl_->may_send(); }
 bool Subflow::established() const {

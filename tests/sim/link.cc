@@ -96,6 +96,12 @@ void Link::Transmit(Packet packet) {
       ++stats_.queue_drops;
       return Drop(TraceEvent::kQueueFull, packet);
     }
+    if (config_.mark_above != 0 && backlog > static_cast<double>(config_.mark_above)) {
+      if (auto view = ViewOf(packet)) {
+        view->MarkCongestion();
+        ++stats_.marked;
+      }
+    }
     done = std::max(now, busy_until_) +
            Duration(static_cast<int64_t>(per_byte * static_cast<double>(packet.bytes.size())));
     busy_until_ = done;

@@ -22,6 +22,7 @@ struct LinkConfig {
   Duration delay{0};
   uint64_t rate = 0;                // bits per second; 0: unlimited
   size_t queue_bytes = 256 * 1024;  // waiting before the transmitter; the tail is dropped
+  size_t mark_above = 0;            // congestion marks when so many bytes wait (RFC 3168); 0: never
   uint32_t mtu = 1500;
   double loss = 0;  // probability for each packet on the wire
   double duplicate = 0;
@@ -36,6 +37,7 @@ struct LinkConfig {
 struct LinkStats {
   uint64_t packets = 0, bytes = 0, payload_bytes = 0;  // put on the wire
   uint64_t lost_packets = 0, lost_payload_bytes = 0;   // by loss, pattern and full queue
+  uint64_t marked = 0;
   uint64_t queue_drops = 0, oversize_drops = 0, down_drops = 0;
   uint64_t duplicated = 0, reordered = 0;
 };

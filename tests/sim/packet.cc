@@ -89,6 +89,15 @@ std::span<uint8_t> TcpView::FindMptcp(uint8_t subtype) const {
   return OptionIn(options(), 30, subtype);
 }
 
+void TcpView::MarkCongestion() {
+  const bool v4 = family_ == Family::kV4;
+  uint8_t& byte = bytes_[1];
+  const uint8_t mark = v4 ? 0x03 : 0x30;
+  if ((byte & mark) == 0) return;
+  byte |= mark;
+  FixLengths();
+}
+
 void TcpView::FixLengths() {
   if (family_ == Family::kV6) {
     Put16(4, static_cast<uint16_t>(bytes_.size() - 40));

@@ -69,6 +69,9 @@ class TcpView {
   uint16_t ip_id() const { return Get16(4); }  // IPv4 only
   void set_ip_id(uint16_t v) { Put16(4, v); }
 
+  // The IP header's congestion mark, where the sender is capable of it (RFC 3168 5).
+  void MarkCongestion();
+
   size_t tcp_offset() const { return tcp_; }
   size_t payload_offset() const { return payload_; }
   std::span<uint8_t> options() const { return bytes_.subspan(tcp_ + 20, payload_ - tcp_ - 20); }
