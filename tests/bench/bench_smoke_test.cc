@@ -47,10 +47,10 @@ TEST(BenchSmoke, ThroughputPrintsEveryRow) {
 
 TEST(BenchSmoke, TcpPrintsEveryRowAndASummary) {
   const std::string file = testing::TempDir() + "/bench-" + std::to_string(getpid()) + ".json";
-  const auto driver =
-      lab::Child::Start({.argv = {Driver(), "tcp", "--delay", "2", "--loss", "1", "--reorder", "0",
-                                  "--rate", "10", "--seconds", "1", "--json", file}},
-                        [] {});
+  const auto driver = lab::Child::Start(
+      {.argv = {Driver(), "tcp", "--delay", "2", "--loss", "1", "--reorder", "0", "--rate", "10",
+                "--seconds", "1", "--rounds", "1", "--json", file}},
+      [] {});
   ASSERT_EQ(driver->Wait(std::chrono::seconds(50)), 0) << driver->err();
   for (const char* direction : {"send", "receive"}) {
     for (const char* tool : {"iperf3", "curl"}) {

@@ -170,9 +170,11 @@ std::optional<double> TcpRow::Ratio() const {
 
 TcpResults MeasureTcp(const TcpOptions& options) {
   TcpResults results{.options = options, .rows = MakeRows(options)};
-  Work work(MakeTasks(options, &results.rows));
+  std::vector<Task> tasks = MakeTasks(options, &results.rows);
+  const size_t labs = std::min(static_cast<size_t>(options.jobs), tasks.size());
+  Work work(std::move(tasks));
   std::vector<std::unique_ptr<Duel>> duels;
-  for (int i = 0; i < options.jobs; ++i) duels.push_back(std::make_unique<Duel>());
+  for (size_t i = 0; i < labs; ++i) duels.push_back(std::make_unique<Duel>());
   std::vector<std::thread> workers;
   for (const auto& duel : duels) {
     workers.emplace_back([&work, &options, &duel] { RunTasks(duel.get(), options, &work); });
