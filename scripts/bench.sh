@@ -1,6 +1,6 @@
 #!/bin/bash
-# Measures the product beside the kernel's TCP and MPTCP and beside the floor of its design:
-# bench.sh throughput [OPTIONS]. Builds what it needs; all options: bench.sh throughput --help.
+# Measures the product beside the kernel's TCP and MPTCP: bench.sh throughput|tcp|fairness [OPTIONS].
+# Builds what it needs; all options of a verb: bench.sh VERB --help.
 source "$(dirname "$0")/common.sh"
 
 bench=$ROOT/build/release/bin/mptcptls-bench

@@ -4,85 +4,210 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <stdexcept>
 
+#include "tests/bench/fairness.h"
 #include "tests/bench/report.h"
+#include "tests/bench/tcp_grid.h"
+#include "tests/bench/tcp_report.h"
 #include "tests/bench/throughput.h"
 
 namespace mptcptls::bench {
 namespace {
 
-void WriteJson(const std::string& path, const Results& results) {
+void WriteJson(const std::string& path, const std::string& json) {
+  if (path.empty()) return;
   std::ofstream file(path);
-  file << ToJson(results) << std::flush;
+  file << json << std::flush;
   if (!file) throw std::runtime_error("cannot write " + path + ": choose another --json FILE");
 }
 
-int Throughput(const ThroughputOptions& options, const std::string& json) {
-  const Results results = MeasureThroughput(options);
-  printf("%s%s", ToTable(results).c_str(), ToChart(results).c_str());
-  if (!json.empty()) WriteJson(json, results);
-  return 0;
+// Those that are named, in the order in which they are always shown.
+template <typename T>
+std::vector<T> Chosen(const std::vector<T>& all, const std::vector<std::string>& names) {
+  std::vector<T> chosen;
+  for (const T& one : all) {
+    if (std::find(names.begin(), names.end(), NameOf(one)) != names.end()) chosen.push_back(one);
+  }
+  return chosen;
 }
 
-// The contenders by their names, in the order in which they are always shown.
-std::vector<Contender> ToContenders(const std::vector<std::string>& names) {
-  std::vector<Contender> contenders;
-  for (const Contender contender : AllContenders()) {
-    if (std::find(names.begin(), names.end(), NameOf(contender)) != names.end()) {
-      contenders.push_back(contender);
-    }
-  }
-  return contenders;
+// Numbers separated by commas; the default is shown.
+void AddNumbers(CLI::App* verb, const std::string& name, std::vector<double>* numbers,
+                const std::string& what, double least, double most) {
+  verb->add_option(name, *numbers, what)
+      ->delimiter(',')
+      ->check(CLI::Range(least, most))
+      ->capture_default_str();
 }
+
+// Some of those that are in `*names` already.
+void AddNames(CLI::App* verb, const std::string& name, std::vector<std::string>* names,
+              const std::string& what) {
+  verb->add_option(name, *names, what)->delimiter(',')->check(CLI::IsMember(*names));
+}
+
+// A verb of the command line: its options, and what is done with them.
+class Verb {
+ public:
+  virtual ~Verb() = default;
+  virtual CLI::App* Add(CLI::App* app) = 0;
+  virtual void Run() = 0;
+
+ protected:
+  void AddJson(CLI::App* verb) {
+    verb->add_option("--json", json_, "also write all figures to this file");
+  }
+  std::string json_;
+};
+
+class ThroughputVerb : public Verb {
+ public:
+  CLI::App* Add(CLI::App* app) override {
+    options_.task.bytes = 8'000'000'000;
+    patience_ = static_cast<int>(options_.patience.count());
+    for (const Contender contender : AllContenders()) names_.push_back(NameOf(contender));
+    CLI::App* verb = app->add_subcommand(
+        "throughput",
+        "One stream from host to host, over one path and over two: ours, the kernel's TCP, the "
+        "kernel's MPTCP, and the floor of the design. Prints Gbit/s, CPU seconds per GB and the "
+        "ratio to kernel TCP. Takes about two minutes.");
+    verb->add_option("--size", options_.task.bytes, "bytes per run; 8G, 500M (of 1000)")
+        ->transform(CLI::AsSizeValue(true))
+        ->check(CLI::PositiveNumber)
+        ->default_str("8G");
+    verb->add_option("--runs", options_.runs, "runs of each, in turn")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    AddNames(verb, "--only", &names_, "who takes part: ours,tcp,mptcp,floor");
+    verb->add_option("--paths", options_.paths, "numbers of paths: 1,2")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 2));
+    verb->add_option("--congestion", options_.task.congestion, "of the kernel's contenders")
+        ->capture_default_str();
+    verb->add_option("--wait", patience_, "seconds to wait before each run for a quiet machine")
+        ->check(CLI::Range(0, 3600))
+        ->capture_default_str();
+    AddJson(verb);
+    return verb;
+  }
+
+  void Run() override {
+    options_.contenders = Chosen(AllContenders(), names_);
+    options_.patience = std::chrono::seconds(patience_);
+    const Results results = MeasureThroughput(options_);
+    printf("%s%s", ToTable(results).c_str(), ToChart(results).c_str());
+    WriteJson(json_, ToJson(results));
+  }
+
+ private:
+  ThroughputOptions options_;
+  std::vector<std::string> names_;
+  int patience_ = 0;
+};
+
+class TcpVerb : public Verb {
+ public:
+  CLI::App* Add(CLI::App* app) override {
+    CLI::App* verb = app->add_subcommand(
+        "tcp",
+        "Ours against the kernel's TCP over one path, by iperf3 and curl, beside kernel to kernel "
+        "over the same losses: a table over round trip times, losses, reordering and rates. Takes "
+        "about 20 minutes; the options choose cells.");
+    AddNumbers(verb, "--delay", &options_.rtt_ms, "round trip times in ms", 0, 2000);
+    AddNumbers(verb, "--loss", &options_.loss_percent, "losses in % of packets, each way", 0, 50);
+    AddNumbers(verb, "--reorder", &options_.reorder_ms,
+               "ms by which packets may overtake each other", 0, 1000);
+    AddNumbers(verb, "--rate", &options_.rate_mbit, "rates in Mbit/s", 0.1, 1000);
+    AddNames(verb, "--tool", &tools_, "iperf3,curl");
+    AddNames(verb, "--direction", &directions_, "what ours does: send,receive");
+    verb->add_option("--seconds", options_.seconds, "of each transfer")
+        ->check(CLI::Range(1, 600))
+        ->capture_default_str();
+    verb->add_option("--rounds", options_.rounds, "over all cells; medians are shown")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    verb->add_option("--jobs", options_.jobs,
+                     "slow cells at a time, each in a lab of its own; of fast ones fewer")
+        ->check(CLI::Range(1, 64))
+        ->capture_default_str();
+    verb->add_option("--seed", options_.seed, "of losses and reordering")->capture_default_str();
+    AddJson(verb);
+    return verb;
+  }
+
+  void Run() override {
+    RequireContender(Contender::kOurs);
+    options_.tools = Chosen<Tool>({Tool::kIperf3, Tool::kCurl}, tools_);
+    options_.directions = Chosen<Ours>({Ours::kSends, Ours::kReceives}, directions_);
+    const TcpResults results = MeasureTcp(options_);
+    printf("%s", ToTable(results).c_str());
+    WriteJson(json_, ToJson(results));
+  }
+
+ private:
+  TcpOptions options_;
+  std::vector<std::string> tools_ = {"iperf3", "curl"};
+  std::vector<std::string> directions_ = {"send", "receive"};
+};
+
+class FairnessVerb : public Verb {
+ public:
+  CLI::App* Add(CLI::App* app) override {
+    CLI::App* verb = app->add_subcommand(
+        "fairness",
+        "One upload of ours beside one of the kernel's over the same bottleneck, and two of the "
+        "kernel's for comparison. Takes about two minutes.");
+    AddNumbers(verb, "--delay", &options_.rtt_ms, "round trip times in ms", 0, 2000);
+    AddNumbers(verb, "--rate", &options_.rate_mbit, "rates in Mbit/s", 0.1, 1000);
+    verb->add_option("--seconds", options_.seconds, "of each run")
+        ->check(CLI::Range(1, 600))
+        ->capture_default_str();
+    verb->add_option("--rounds", options_.rounds, "runs of each, in turn")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    AddJson(verb);
+    return verb;
+  }
+
+  void Run() override {
+    RequireContender(Contender::kOurs);
+    const FairnessResults results = MeasureFairness(options_);
+    printf("%s", ToTable(results).c_str());
+    WriteJson(json_, ToJson(results));
+  }
+
+ private:
+  FairnessOptions options_;
+};
 
 }  // namespace
 }  // namespace mptcptls::bench
 
 int main(int argc, char** argv) {
   using namespace mptcptls::bench;
-  ThroughputOptions options;
-  options.task.bytes = 8'000'000'000;
-  std::vector<std::string> names;
-  for (const Contender contender : AllContenders()) names.push_back(NameOf(contender));
-  const std::vector<std::string> all_names = names;
-  std::string json;
-  int patience = static_cast<int>(options.patience.count());
-
+  ThroughputVerb throughput;
+  TcpVerb tcp;
+  FairnessVerb fairness;
   CLI::App app("Benchmarks of libmptcptls, in network namespaces of their own. Needs root.",
                "bench.sh");
-  app.require_subcommand(1);
-  CLI::App* throughput = app.add_subcommand(
-      "throughput",
-      "One stream from host to host, over one path and over two: ours, the kernel's TCP, the "
-      "kernel's MPTCP, and the floor of the design. Prints Gbit/s, CPU seconds per GB and the "
-      "ratio to kernel TCP. Takes about two minutes.");
-  throughput->add_option("--size", options.task.bytes, "bytes per run; 8G, 500M (of 1000)")
-      ->transform(CLI::AsSizeValue(true))
-      ->check(CLI::PositiveNumber)
-      ->default_str("8G");
-  throughput->add_option("--runs", options.runs, "runs of each, in turn")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  throughput->add_option("--only", names, "who takes part: ours,tcp,mptcp,floor")
-      ->delimiter(',')
-      ->check(CLI::IsMember(all_names));
-  throughput->add_option("--paths", options.paths, "numbers of paths: 1,2")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 2));
-  throughput->add_option("--congestion", options.task.congestion, "of the kernel's contenders")
-      ->capture_default_str();
-  throughput->add_option("--wait", patience, "seconds to wait before each run for a quiet machine")
-      ->check(CLI::Range(0, 3600))
-      ->capture_default_str();
-  throughput->add_option("--json", json, "also write all figures to this file");
+  // None is an error too, but only after an unknown one was named.
+  app.require_subcommand(0, 1);
+  std::map<CLI::App*, Verb*> verbs;
+  for (Verb* verb : std::initializer_list<Verb*>{&throughput, &tcp, &fairness}) {
+    verbs[verb->Add(&app)] = verb;
+  }
   CLI11_PARSE(app, argc, argv);
-  options.contenders = ToContenders(names);
-  options.patience = std::chrono::seconds(patience);
+  if (app.get_subcommands().empty()) {
+    fprintf(stderr, "bench: what shall be measured? throughput, tcp or fairness; see --help\n");
+    return 1;
+  }
   try {
-    return Throughput(options, json);
+    verbs.at(app.get_subcommands().front())->Run();
   } catch (const std::exception& error) {
     fprintf(stderr, "\nbench: %s\n", error.what());
     return 1;
   }
+  return 0;
 }

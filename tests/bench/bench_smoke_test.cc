@@ -45,11 +45,59 @@ TEST(BenchSmoke, ThroughputPrintsEveryRow) {
   }
 }
 
-TEST(BenchSmoke, UnknownContenderIsNamed) {
-  const auto driver =
-      lab::Child::Start({.argv = {Driver(), "throughput", "--only", "teleport"}}, [] {});
-  EXPECT_NE(driver->Wait(), 0);
-  EXPECT_THAT(driver->err(), testing::HasSubstr("teleport"));
+TEST(BenchSmoke, TcpPrintsEveryRowAndASummary) {
+  const std::string file = testing::TempDir() + "/bench-" + std::to_string(getpid()) + ".json";
+  const auto driver = lab::Child::Start(
+      {.argv = {Driver(), "tcp", "--delay", "2", "--loss", "1", "--reorder", "0", "--rate", "10",
+                "--seconds", "1", "--rounds", "1", "--json", file}},
+      [] {});
+  ASSERT_EQ(driver->Wait(std::chrono::seconds(50)), 0) << driver->err();
+  for (const char* direction : {"send", "receive"}) {
+    for (const char* tool : {"iperf3", "curl"}) {
+      EXPECT_THAT(driver->out(), ContainsRegex(std::string("\n +2 +1 +0 +10  ") + direction + " +" +
+                                               tool + " +[0-9.]+ +[0-9.]+ +[0-9]+\\.[0-9]+\n"));
+    }
+  }
+  EXPECT_THAT(driver->out(), ContainsRegex("median ratio +[0-9.]+  of 4 cells"));
+  EXPECT_THAT(driver->err(), ContainsRegex("2 of 2 .* 0 s left"));
+  const auto json = nlohmann::json::parse(lab::ReadFile(file));
+  std::filesystem::remove(file);
+  ASSERT_EQ(json.at("rows").size(), 4u);
+  for (const auto& row : json.at("rows")) {
+    ASSERT_TRUE(row.at("ours_mbit").at(0).is_number()) << row;
+    EXPECT_GT(row.at("ours_mbit").at(0), 0) << row;
+    // The emulator holds to its rate, and the queue is what can be above it in a second.
+    EXPECT_LT(row.at("kernel_mbit").at(0), 11) << row;
+  }
+}
+
+TEST(BenchSmoke, FairnessPrintsEveryRow) {
+  const auto driver = lab::Child::Start(
+      {.argv = {Driver(), "fairness", "--delay", "2", "--rate", "10", "--seconds", "1"}}, [] {});
+  ASSERT_EQ(driver->Wait(std::chrono::seconds(50)), 0) << driver->err();
+  for (const char* who : {"ours", "kernel"}) {
+    EXPECT_THAT(driver->out(), ContainsRegex(std::string("\n +2 +10  ") + who +
+                                             " +[0-9.]+ +[0-9.]+ +[0-9]\\.[0-9]+"));
+  }
+}
+
+TEST(BenchSmoke, BadArgumentsAreNamed) {
+  const std::vector<std::vector<std::string>> bad = {
+      {"throughput", "--only", "teleport"},
+      {"tcp", "--tool", "teleport"},
+      {"tcp", "--direction", "teleport"},
+      {"tcp", "--loss", "teleport"},
+      {"tcp", "--rounds", "teleport"},
+      {"fairness", "--rate", "teleport"},
+      {"teleport"},
+  };
+  for (const std::vector<std::string>& arguments : bad) {
+    lab::Command command{.argv = {Driver()}};
+    command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
+    const auto driver = lab::Child::Start(command, [] {});
+    EXPECT_NE(driver->Wait(), 0) << arguments.front();
+    EXPECT_THAT(driver->err(), testing::HasSubstr("teleport"));
+  }
 }
 
 }  // namespace

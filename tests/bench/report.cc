@@ -3,12 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdarg>
-#include <cstdio>
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "tests/bench/format.h"
 #include "tests/bench/spread.h"
 
 namespace mptcptls::bench {
@@ -17,15 +15,6 @@ namespace {
 constexpr int kBarLength = 44;
 // The part of the machine taken by its hypervisor from which on the figures deserve a warning.
 constexpr double kQuietStolen = 0.05;
-
-[[gnu::format(printf, 1, 2)]] std::string Format(const char* format, ...) {
-  std::array<char, 1000> text;
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(text.data(), text.size(), format, arguments);
-  va_end(arguments);
-  return text.data();
-}
 
 std::vector<double> Each(const Row& row, const std::function<double(const Sample&)>& figure) {
   std::vector<double> values;

@@ -70,7 +70,9 @@ void LinkemuDirection::Enqueue(const LinkemuSettings& settings, std::vector<uint
     return;
   }
   std::uniform_real_distribution<double> unit(0, 1);
-  if (unit(dice_) < settings.loss) {
+  const double lost = unit(dice_);
+  const double late = unit(dice_);
+  if (lost < settings.loss) {
     ++stats_.lost;
     return;
   }
@@ -87,7 +89,7 @@ void LinkemuDirection::Enqueue(const LinkemuSettings& settings, std::vector<uint
                   Milliseconds(static_cast<double>(frame.size()) * 8 / bits_per_ms);
     departure = busy_until_;
   }
-  departure += Milliseconds(settings.delay_ms + settings.jitter_ms * unit(dice_));
+  departure += Milliseconds(settings.delay_ms + settings.jitter_ms * late);
   if (!settings.reorder) departure = std::max(departure, last_departure_);
   last_departure_ = std::max(departure, last_departure_);
   waiting_.push({departure, order_++, std::move(frame)});

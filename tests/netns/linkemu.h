@@ -2,7 +2,8 @@
 // interfaces with delay, jitter, seeded loss, a rate with a queue, and a black hole.
 //
 // Settings are text, "delay_ms=20 loss=0.01": on the command line of mptcptls-linkemu as options,
-// and at run time through its Unix socket, where "stats" asks for what was done.
+// and at run time through its Unix socket, where "stats" asks for what was done and "restart SEED"
+// forgets all of it: frames on their way are lost, and the dice fall from their beginning.
 #ifndef MPTCPTLS_TESTS_NETNS_LINKEMU_H_
 #define MPTCPTLS_TESTS_NETNS_LINKEMU_H_
 
@@ -45,7 +46,9 @@ struct LinkemuStats {
   std::string ToString() const;
 };
 
-// One direction: decides for each frame whether and when it leaves. Sans-I/O.
+// One direction: decides for each frame whether and when it leaves. Sans-I/O. What the dice say of
+// the Nth frame depends on the seed and N alone, whatever became of those before it: two senders in
+// turn meet the same losses.
 class LinkemuDirection {
  public:
   explicit LinkemuDirection(uint64_t seed) : dice_(seed) {}

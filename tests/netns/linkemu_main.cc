@@ -4,12 +4,14 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 
@@ -128,8 +130,20 @@ class Emulator {
       return "left_to_right " + directions_[0].stats().ToString() + "\nright_to_left " +
              directions_[1].stats().ToString() + "\nunsent=" + std::to_string(unsent_) + "\n";
     }
+    if (command.starts_with("restart ")) return Restart(command.substr(8));
     std::string error;
     return settings_.Parse(command, &error) ? "ok" : "error: " + error;
+  }
+
+  std::string Restart(const std::string& digits) {
+    uint64_t seed = 0;
+    const char* end = digits.data() + digits.size();
+    const auto [rest, error] = std::from_chars(digits.data(), end, seed);
+    if (error != std::errc() || rest != end) return "error: not a seed: " + digits;
+    directions_[0] = LinkemuDirection(seed);
+    directions_[1] = LinkemuDirection(seed + 1);
+    unsent_ = 0;
+    return "ok";
   }
 
   LinkemuSettings settings_;
@@ -142,6 +156,17 @@ class Emulator {
 }  // namespace
 }  // namespace mptcptls::lab
 
+namespace {
+
+// A link is not slower because the machine has other things to do. Where this is not allowed, it
+// is.
+void RunBeforeOthers() {
+  const sched_param least{.sched_priority = 1};
+  sched_setscheduler(0, SCHED_FIFO, &least);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   CLI::App app(
       "Forwards frames between two interfaces with delay, jitter, loss, a rate and a queue.");
@@ -149,8 +174,9 @@ int main(int argc, char** argv) {
   uint64_t seed = 1;
   app.add_option("--left", left, "first interface")->required();
   app.add_option("--right", right, "second interface")->required();
-  app.add_option("--control", control,
-                 "Unix seqpacket socket to make; takes name=value settings, or \"stats\"")
+  app.add_option(
+         "--control", control,
+         "Unix seqpacket socket to make; takes name=value settings, \"stats\" or \"restart SEED\"")
       ->required();
   app.add_option("--seed", seed, "of loss and jitter");
   app.add_option("--set", set,
@@ -161,6 +187,7 @@ int main(int argc, char** argv) {
     mptcptls::lab::LinkemuSettings settings;
     std::string error;
     if (!settings.Parse(set, &error)) throw std::runtime_error(error);
+    RunBeforeOthers();
     mptcptls::lab::Emulator emulator(left, right, seed, settings);
     emulator.Run(mptcptls::lab::OpenControl(control));
   } catch (const std::exception& error) {

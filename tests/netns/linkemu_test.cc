@@ -14,6 +14,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr EmulatorTime kStart{std::chrono::seconds(1000)};
 
@@ -74,6 +75,22 @@ TEST(Linkemu, LosesItsShareAndTheSameOnesForTheSameSeed) {
   EXPECT_NE(pattern, lost(43));
 }
 
+TEST(Linkemu, WhatTheQueueRefusesDoesNotShiftTheDice) {
+  const auto lost = [](const std::string& settings) {
+    LinkemuDirection direction(42);
+    std::vector<int> frames;
+    for (int i = 0; i < 1000; ++i) {
+      const uint64_t before = direction.stats().lost;
+      direction.Enqueue(Settings("loss=0.1 " + settings), Frame(1000), kStart);
+      if (direction.stats().lost > before) frames.push_back(i);
+    }
+    return frames;
+  };
+  const std::vector<int> frames = lost("");
+  EXPECT_GT(frames.size(), 50u);
+  EXPECT_EQ(frames, lost("rate_mbit=8 queue_kb=10 jitter_ms=3 reorder=1"));
+}
+
 // Sends 50 numbered frames a millisecond apart and returns the order in which they leave.
 std::vector<uint8_t> OrderUnder(const std::string& settings) {
   LinkemuDirection direction(7);
@@ -109,6 +126,10 @@ TEST(LinkemuOnALink, DelayIsThere) {
   // Never less than what was asked for; more is up to how busy the machine is.
   EXPECT_GE(MinimumRttMs(lab.client(), server), 50.0);
   EXPECT_THROW(lab.Emulator(1, "delay_ms=lots"), std::runtime_error);
+  EXPECT_THROW(lab.Emulator(1, "restart now"), std::runtime_error);
+  EXPECT_THAT(lab.Emulator(1, "stats"), Not(HasSubstr("left_to_right forwarded=0 ")));
+  lab.Emulator(1, "restart 7");
+  EXPECT_THAT(lab.Emulator(1, "stats"), HasSubstr("left_to_right forwarded=0 "));
 }
 
 TEST(LinkemuOnALink, TcpSurvivesLossAndReordering) {

@@ -217,6 +217,7 @@ CurlResult FinishCurl(Child& curl, std::chrono::seconds deadline) {
   result.downloaded = json.value("size_download", uint64_t{0});
   result.uploaded = json.value("size_upload", uint64_t{0});
   result.seconds = json.value("time_total", 0.0);
+  result.connect_seconds = json.value("time_connect", 0.0);
   result.remote_ip = json.value("remote_ip", "");
   return result;
 }

@@ -63,6 +63,7 @@ struct CurlResult {
   uint64_t downloaded = 0;
   uint64_t uploaded = 0;
   double seconds = 0;
+  double connect_seconds = 0;  // of these, until the connection was up
   std::string remote_ip;
   std::string error;  // what curl said on stderr
 };
