@@ -11,7 +11,10 @@ std::string HostImpl::CheckInvariants() const {
   if (connections_.size() > config_.max_connections) return "more connections than are allowed";
   if (blocks_.in_use() > config_.max_blocks) return "more blocks than there are";
   if (early_.used() > config_.max_early) return "more early bytes than are allowed";
-  if (half_open_.size() > config_.max_syn_queue) return "more half-open connections than allowed";
+  // A SYN that ends a TIME-WAIT has its room from there.
+  if (syn_queue_.size() > config_.max_syn_queue + config_.max_time_waits) {
+    return "more half-open connections than allowed";
+  }
   return {};
 }
 

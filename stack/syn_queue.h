@@ -37,6 +37,7 @@ class SynQueue {
     if (--count->second == 0) of_listener_.erase(count);
     return listener;
   }
+  size_t size() const { return half_open_.size(); }
   // In order of creation.
   std::vector<uint64_t> Of(ListenerId listener) const {
     std::vector<uint64_t> connections;

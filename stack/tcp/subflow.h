@@ -151,7 +151,6 @@ struct SubflowConfig {
   bool segmentation = true;          // false: never more than one MSS a packet
   TcpPolicy policy;
   Duration time_wait = std::chrono::seconds(60);
-  EarlyBudget* early = nullptr;       // for what comes out of order; null: unlimited
   std::optional<KnownMtu> known_mtu;  // what an earlier connection learned of the path
   PathMtuCache* path_mtus = nullptr;  // where to tell what is learned; null: nowhere
   Patience patience;
@@ -234,9 +233,9 @@ class Subflow {
   const FourTuple& tuple() const;
   bool fin_sent() const;
   uint32_t WindowOf(const Segment& segment) const;  // what its window field says, in bytes
-  bool everything_acked() const;     // nothing of ours is unacknowledged
-  int consecutive_timeouts() const;  // > 0: the path is not answering
-  bool timed_out() const;            // why it closed, whatever reason ICMP gave for it
+  bool everything_acked() const;                    // nothing of ours is unacknowledged
+  int consecutive_timeouts() const;                 // > 0: the path is not answering
+  bool timed_out() const;  // why it closed, whatever reason ICMP gave for it
   Time last_received() const;
   Duration srtt() const;
   Duration receive_rtt() const;  // of a receiver, too; zero: not known

@@ -311,7 +311,7 @@ class Machine : public Environment, public SubflowOwner {
   uint64_t written_ = 0, bytes_acked_ = 0, received_ = 0, outputs_ = 0;
   uint32_t sent_end_ = kOurIsn, peer_clock_ = 1000;
   std::optional<uint32_t> acked_;
-  uint32_t first_ = kPeerIsn + 1;  // sequence number of the peer's first byte
+  uint32_t first_ = kPeerIsn + 1;     // sequence number of the peer's first byte
   std::unique_ptr<Subflow> subflow_;  // last: it goes first
 };
 

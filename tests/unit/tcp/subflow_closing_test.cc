@@ -6,7 +6,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-
 TEST(Closing, WhileOpeningIsNoRefusal) {
   SubflowRig rig;
   rig.subflow = std::make_unique<Subflow>(rig.config, &rig, &rig, &rig.timers, &rig.counters);
