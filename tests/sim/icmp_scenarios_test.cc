@@ -65,7 +65,7 @@ std::vector<Scenario> ErrorCatalogue() {
   const Hop outage;
   Scenario back = Base("outage_that_routers_tell_of", outage, 8 * kMiB);
   back.events = {Route(500ms, outage, false), Route(40s, outage, true)};
-  back.budget = 42500ms;
+  back.budget = 45s;
   back.check = [](World& w, std::vector<std::string>* failures) {
     Wants(failures, w.Sum(&Counters::rto_reverted) > 50, "no back-off was reverted");
     Wants(failures, w.completed() > Time(40s), "it was over before the outage");
