@@ -26,7 +26,10 @@ class CongestionControl {
     mss_ = mss;
     cwnd_ = InitialWindow();
   }
-  void set_mss(uint32_t mss) { mss_ = mss; }
+  void set_mss(uint32_t mss) {
+    mss_ = mss;
+    cwnd_ = std::max(cwnd_, mss);
+  }
   uint32_t cwnd() const { return cwnd_; }
   uint32_t ssthresh() const { return ssthresh_; }
   bool in_slow_start() const { return cwnd_ < ssthresh_; }

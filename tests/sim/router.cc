@@ -77,8 +77,10 @@ Packet BuildPortUnreachable(const Packet& packet) {
 
 Middlebox Router::Box(std::shared_ptr<Router> router) {
   return [r = std::move(router)](Packet packet, std::vector<Packet>* out) {
+    if (packet.bytes.empty()) return out->push_back(std::move(packet));  // the link's tick
     const bool large = packet.bytes.size() > r->mtu;
-    const bool refused = r->no_port && !TcpView::Of(packet.bytes)->has(kAck);
+    const auto view = TcpView::Of(packet.bytes);
+    const bool refused = r->no_port && view && !view->has(kAck);
     if (!large && !r->no_route && !refused) return out->push_back(std::move(packet));
     ++r->dropped;
     if (r->icmp == Icmp::kFiltered || !r->reply) return;

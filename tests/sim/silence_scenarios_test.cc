@@ -282,7 +282,7 @@ std::vector<Scenario> OrphanCatalogue() {
   for (const Case& c : {Case{"fin_wait_2_lasts_a_minute", 60s, 60s, 61s},
                         Case{"fin_wait_2_lasts_as_long_as_asked", 5s, 5s, 6s},
                         Case{"fin_wait_2_is_not_wanted", -1s, 0s, 1s}}) {
-    Scenario s = Base(c.name, 100'000, 0);
+    Scenario s = Base(c.name, 30'000, 0);
     s.connect.stream.fin_wait = c.fin_wait;
     s.exchanges[0].client.tls = s.exchanges[0].server.tls = false;
     s.exchanges[0].client.ending = Ending::kOrphanWhenSent;

@@ -85,6 +85,11 @@ void TcpMonitor::Received(const TcpView& packet) {
   if (!packet.has(kAck) || !flow.in) return;
   const uint32_t window = Window(packet, flow.scaled(), flow.in->scale);
   const auto dss = ViewDss(packet);
+  if (dss && dss->data_ack && !data_edge_ && flow.out) {
+    // The SYN's window was a promise, too; so far both levels have the same bytes.
+    const uint32_t acked = packet.ack() - flow.out->isn - 1;
+    data_edge_ = *dss->data_ack - acked + flow.in->window;
+  }
   if (dss && dss->data_ack && (!data_edge_ || Before(*data_edge_, *dss->data_ack + window))) {
     data_edge_ = *dss->data_ack + window;
   }

@@ -114,13 +114,19 @@ std::vector<Scenario> LossCatalogue() {
                                [](auto* l) {
                                  l->reorder = 0.05;
                                  l->reorder_delay = 2ms;
+                                 l->queue_bytes = kMiB;  // nothing is lost
                                }),
                           BothWays(2 * kMiB));
   reorder.budget = 10s;
   reorder.expect.no_timeout = true;
   all.push_back(reorder);
-  Scenario duplicates =
-      Base("duplicates", With(Dsl(), [](auto* l) { l->duplicate = 0.1; }), BothWays(2 * kMiB));
+  Scenario duplicates = Base("duplicates",
+                             With(Dsl(),
+                                  [](auto* l) {
+                                    l->duplicate = 0.1;
+                                    l->queue_bytes = kMiB;  // nothing is lost
+                                  }),
+                             BothWays(2 * kMiB));
   duplicates.budget = 3s;
   duplicates.expect.no_timeout = true;
   all.push_back(duplicates);
