@@ -1,11 +1,9 @@
 // How long a silent peer is borne: keepalive (RFC 9293 3.8.4) and the user timeout (RFC 5482), as
 // the program's socket options ask. The rules are Linux's, which programs are written for:
-// - A probe leaves when nothing was heard for `idle`, then one each `interval`. After `probes`
-// without
-//   an answer the subflow is over; with a user timeout, when that has passed instead.
+// - A probe leaves when nothing was heard for `idle`, then one each `interval`. After `probes` of
+//   them without an answer the subflow is over; with a user timeout, when that has passed instead.
 // - The user timeout bounds how long data (or a SYN) stays unacknowledged, and for how long a
-// closed
-//   window is probed, also when the peer answers the probes. It then replaces the count of
+//   closed window is probed, also when the peer answers the probes. It then replaces the count of
 //   retransmissions.
 // The user timeout is this side's alone: the UTO option of RFC 5482 3 is neither sent nor obeyed
 // (the RFC leaves both to the user; no kernel does it).

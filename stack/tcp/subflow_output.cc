@@ -24,7 +24,9 @@ size_t Subflow::Impl::SegmentLimit() const {
   // A device that cuts a segment may repeat the flag, which is to be said once.
   if (!config_.segmentation || cwr_due_) return mss_;
   const size_t most = std::min(config_.max_segment_bytes, kLargestPacket - kMaxHeaders);
-  return config_.policy.pacing ? pacer_.SegmentSize(mss_, most, rtt_.min() < kNearby) : most;
+  const size_t limit =
+      config_.policy.pacing ? pacer_.SegmentSize(mss_, most, rtt_.min() < kNearby) : most;
+  return limit - limit % mss_;  // whole packets: none is short in the middle of the stream
 }
 
 size_t Subflow::Impl::SendRoom(Time now, bool respect_window) const {
@@ -251,7 +253,7 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   ip_id_ = static_cast<uint16_t>(ip_id_ + pieces);
   ++info_.segments_out;
   ++counters_->packets_out;
-  if (payload.size() > 0) {
+  if (!payload.empty()) {
     last_data_sent_ = now;
     Pace(now, payload.size());
   }

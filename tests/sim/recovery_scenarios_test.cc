@@ -26,8 +26,8 @@ struct Result {
   Time completed{};
 };
 
-Result RunIt(const Scenario& scenario) {
-  World world(scenario, 1);
+Result RunIt(const Scenario& scenario, uint64_t seed = 1) {
+  World world(scenario, seed);
   Result r;
   r.failures = world.Run();
   r.summary = Summary(world);
@@ -42,17 +42,27 @@ Result RunIt(const Scenario& scenario) {
 }
 
 // RFC 8985 6.2, RFC 3522, RFC 2883: a fifth of the packets comes 5 ms late. 8 MiB at 50 Mbit/s take
-// 1.35 s.
+// 1.35 s; the mean of several seeds counts, as slow start may end early in one.
 TEST(Recovery, ReorderingCostsLittle) {
   const LinkConfig link{.delay = 10ms,
                         .rate = 50'000'000,
                         .queue_bytes = 250'000,
                         .reorder = 0.2,
                         .reorder_delay = 5ms};
-  const Result r = RunIt(Download(link, 8 * kMiB, 2s));
-  EXPECT_THAT(r.failures, testing::IsEmpty()) << r.summary;
-  EXPECT_GE(r.undone, 1u) << r.summary;
-  EXPECT_LT(r.retransmitted, r.lost + 8 * kMiB / 25) << r.summary;  // 4 % for nothing
+  constexpr uint64_t kSeeds = 8;
+  Duration took{0};
+  uint64_t undone = 0, retransmitted = 0, lost = 0;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const Result r = RunIt(Download(link, 8 * kMiB, 3s), seed);
+    EXPECT_THAT(r.failures, testing::IsEmpty()) << "seed " << seed << ": " << r.summary;
+    took += r.completed.time_since_epoch();
+    undone += r.undone;
+    retransmitted += r.retransmitted;
+    lost += r.lost;
+  }
+  EXPECT_LT(took / kSeeds, 2s);
+  EXPECT_GE(undone, kSeeds);
+  EXPECT_LT(retransmitted, lost + kSeeds * 8 * kMiB / 25);  // 4 % for nothing
 }
 
 // RFC 5682, RFC 4015: the path is half a second longer for a second. Nothing is lost, so next to

@@ -15,7 +15,7 @@ void Wants(std::vector<std::string>* failures, bool condition, const std::string
 using Sent = std::vector<std::pair<Time, size_t>>;
 
 Scenario Writer(const std::string& name, size_t chunk, Duration interval, int chunks,
-                std::shared_ptr<Sent> sent) {
+                const std::shared_ptr<Sent>& sent) {
   Scenario s;
   s.name = name;
   s.paths = {{.up = {.delay = 50ms}, .down = {}}};  // round trip 100 ms

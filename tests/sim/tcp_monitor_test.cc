@@ -14,7 +14,7 @@ using testing::HasSubstr;
 // from 5000; both scale by `scale`.
 class Monitored : public testing::Test {
  protected:
-  std::string Say(TcpSpec spec) {
+  std::string Say(const TcpSpec& spec) {
     const Packet packet = Build(spec);
     std::vector<uint8_t> bytes = packet.bytes;
     return monitor_.Sent(*TcpView::Of(bytes));

@@ -296,6 +296,19 @@ TEST(ProportionalReduction, SendsInProportionToWhatIsDelivered) {
   EXPECT_LT(rig.subflow->Info().cwnd, 20000u);
 }
 
+TEST(Pacing, SegmentsAreWholePackets) {
+  SubflowRig rig;
+  rig.Open();
+  const size_t paced = rig.subflow->MaxSegment();
+  EXPECT_GT(paced, 0u);
+  EXPECT_EQ(paced % rig.subflow->mss(), 0u);
+  SubflowRig free;
+  free.config.policy.pacing = false;
+  free.Open();
+  EXPECT_GT(free.subflow->MaxSegment(), 60000u);
+  EXPECT_EQ(free.subflow->MaxSegment() % free.subflow->mss(), 0u);
+}
+
 TEST(Pacing, HoldsBackAndGoesOnByItself) {
   SubflowRig rig;
   rig.Open();
