@@ -9,8 +9,6 @@ using Fate = SentRange::Fate;
 
 constexpr size_t kMaxRanges = 16384;  // ours: a peer could cut what is sent into single bytes
 
-bool Older(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
-
 }  // namespace
 
 void Subflow::Impl::ProcessAck(Time now, const Segment& segment) {

@@ -31,6 +31,9 @@
 
 namespace mptcptls {
 
+// Time stamps compare modulo 2^32 (RFC 7323 5.2).
+inline bool Older(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
+
 class Subflow::Impl {
  public:
   Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* owner, Environment* environment,

@@ -3,12 +3,7 @@
 #include "stack/tcp/subflow_impl.h"
 
 namespace mptcptls {
-namespace {
-
-// Timestamps compare modulo 2^32 (RFC 7323 5.2).
-bool Older(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
-
-}  // namespace
+namespace {}  // namespace
 
 void Subflow::Impl::Input(Time now, const Segment& segment) {
   if (state_ == TcpState::kClosed) return;

@@ -13,8 +13,6 @@ using Fate = SentRange::Fate;
 constexpr uint32_t kMaxMultiplier = 16;  // of min_rtt / 4; srtt bounds it anyway
 constexpr int kPersistence = 16;         // RFC 8985 6.2, step 4
 
-bool Older(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
-
 }  // namespace
 
 // An episode begins.
