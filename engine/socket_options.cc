@@ -138,10 +138,15 @@ std::vector<SavedOption> ReadOptions(int kernel_socket) {
 }
 
 void WriteOptions(int kernel_socket, const std::vector<SavedOption>& options) {
-  // What a connected socket refuses (TCP_MAXSEG of 0 and the like) it also would not inherit.
-  for (const SavedOption& option : options)
+  // What a connected socket refuses (TCP_MAXSEG of 0 and the like) it also would not inherit. What
+  // it has already is not set again: TCP_FASTOPEN of 0 would make the kernel choose a key for the
+  // host.
+  const std::vector<SavedOption> present = ReadOptions(kernel_socket);
+  for (const SavedOption& option : options) {
+    if (std::ranges::find(present, option) != present.end()) continue;
     setsockopt(kernel_socket, option.level, option.name, option.value.data(),
                static_cast<socklen_t>(option.value.size()));
+  }
 }
 
 bool ResetsOnClose(int kernel_socket) {

@@ -19,6 +19,7 @@ struct SavedOption {
   int level = 0;
   int name = 0;
   std::vector<uint8_t> value;
+  bool operator==(const SavedOption&) const = default;
 };
 std::vector<SavedOption> ReadOptions(int kernel_socket);
 void WriteOptions(int kernel_socket, const std::vector<SavedOption>& options);
