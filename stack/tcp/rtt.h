@@ -15,10 +15,15 @@ class RttEstimator {
   static constexpr Duration kMinVariance = std::chrono::milliseconds(200);  // ours, as Linux's
   static constexpr Duration kMaxRto = std::chrono::seconds(120);            // as Linux's
 
-  void Sample(Duration rtt) {
-    rtt = std::max(rtt, Duration(std::chrono::microseconds(1)));
-    min_ = valid_ ? std::min(min_, rtt) : rtt;
-    latest_ = rtt;
+  void Sample(Duration rtt) { Sample(rtt, rtt); }
+  // Where one acknowledgement tells of several packets: the `oldest` one says how long an answer
+  // may take, with what the network and the peer held back (srtt; Linux takes the same); the
+  // `newest` one what the path itself takes.
+  void Sample(Duration oldest, Duration newest) {
+    constexpr Duration kLeast = std::chrono::microseconds(1);
+    const Duration rtt = std::max(oldest, kLeast);
+    newest = std::max(newest, kLeast);
+    min_ = valid_ ? std::min(min_, newest) : newest;
     if (!valid_) {  // (2.2)
       srtt_ = rtt;
       rttvar_ = rtt / 2;
@@ -34,7 +39,6 @@ class RttEstimator {
   Duration srtt() const { return srtt_; }
   Duration rttvar() const { return rttvar_; }
   Duration min() const { return min_; }
-  Duration latest() const { return latest_; }
   // Without back-off.
   Duration Rto() const {
     return valid_ ? std::min(srtt_ + std::max(4 * rttvar_, kMinVariance), kMaxRto) : kInitialRto;
@@ -42,7 +46,7 @@ class RttEstimator {
 
  private:
   bool valid_ = false;
-  Duration srtt_{0}, rttvar_{0}, min_{0}, latest_{0};
+  Duration srtt_{0}, rttvar_{0}, min_{0};
 };
 
 }  // namespace mptcptls

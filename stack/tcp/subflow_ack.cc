@@ -33,7 +33,7 @@ void Subflow::Impl::ProcessAck(Time now, const Segment& segment) {
   const uint32_t acked = snd_una_ - una_before;
   if (sack_) {
     TakeSacks(now, segment, &news);
-    NoteDuplicate(news);
+    NoteDuplicate(now, news);
   }
   MeasureRtt(now, news);
   TakeCongestionEcho(segment);
@@ -102,15 +102,17 @@ void Subflow::Impl::Delivered(Time now, const SentRange& range, News* news) {
   if (!once && (rtt < rtt_.min() || (echo_ && Older(*echo_, TimestampClock(range.sent_at))))) {
     return;
   }
-  if (once && range.end() < fack_) reordering_seen_ = true;
+  if (once && range.end() < fack_) reordering_.OnSeen();
   if (fack_ < range.end()) fack_ = range.end();
   if (range.sent_at > rack_time_ || (range.sent_at == rack_time_ && range.end() > rack_end_)) {
     rack_time_ = range.sent_at;
     rack_end_ = range.end();
     rack_rtt_ = rtt;
   }
-  // Karn (RFC 6298 3): only what was sent once. The last one is the freshest.
-  if (once) news->rtt = rtt;
+  // Karn (RFC 6298 3): only what was sent once.
+  if (!once) return;
+  if (!news->oldest_rtt) news->oldest_rtt = rtt;
+  news->newest_rtt = rtt;
 }
 
 // RFC 2883 4: the first block lies below the acknowledgement, or within the second one.
@@ -159,7 +161,10 @@ void Subflow::Impl::TakeCumulative(Time now, Seq ack, News* news) {
   }
   // What waited at the peer for a retransmission tells how long that took, not a round trip:
   // without SACK it could be one of minutes.
-  if (sent_again) news->rtt.reset();
+  if (sent_again) {
+    news->oldest_rtt.reset();
+    news->newest_rtt.reset();
+  }
   if (fack_ < ack) fack_ = ack;
   snd_una_ = ack;
   news->advanced = true;
@@ -168,9 +173,9 @@ void Subflow::Impl::TakeCumulative(Time now, Seq ack, News* news) {
 // One sample an acknowledgement. Where Karn leaves none, the time stamp that the peer echoes does
 // (RFC 7323 4.1): a round trip time that has grown beyond the timeout would never be learned else.
 void Subflow::Impl::MeasureRtt(Time now, const News& news) {
-  if (news.rtt) {
-    rtt_.Sample(*news.rtt);
-    congestion_->OnRtt(*news.rtt);
+  if (news.oldest_rtt) {
+    rtt_.Sample(*news.oldest_rtt, *news.newest_rtt);
+    congestion_->OnRtt(*news.newest_rtt);
   } else if (news.advanced && echo_) {
     const uint32_t ticks = TimestampClock(now) - *echo_;
     constexpr uint32_t kNonsense = 120'000;

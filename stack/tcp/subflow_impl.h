@@ -25,6 +25,7 @@
 #include "stack/tcp/pacer.h"
 #include "stack/tcp/path_mtu.h"
 #include "stack/tcp/receive_rtt.h"
+#include "stack/tcp/reordering.h"
 #include "stack/tcp/rtt.h"
 #include "stack/tcp/sent_queue.h"
 #include "stack/tcp/subflow.h"
@@ -85,6 +86,8 @@ class Subflow::Impl {
   bool AckIsPlausible(const Segment& segment) const;
   bool Obey(Time now, Verdict verdict);  // true: go on
   void NoteOld(const Segment& segment);
+  void NoteFin(const Segment& segment);
+  ByteSpan BeforeFin(uint64_t begin, ByteSpan bytes) const;
   void InputPayload(Time now, const Segment& segment);
   void DeliverOutOfOrder(Time now);
   void InputFin(Time now, const Segment& segment);
@@ -109,7 +112,8 @@ class Subflow::Impl {
     uint32_t payload = 0;                // bytes below snd_una now
     bool advanced = false;               // snd_una did
     std::optional<SackBlock> duplicate;  // DSACK (RFC 2883): arrived twice
-    std::optional<Duration> rtt;         // of what was sent once
+    std::optional<Duration> oldest_rtt;  // of the first that was sent once
+    std::optional<Duration> newest_rtt;  // of the last one
   };
   void ProcessAck(Time now, const Segment& segment);
   void TakeSacks(Time now, const Segment& segment, News* news);
@@ -150,7 +154,7 @@ class Subflow::Impl {
   // ---- subflow_undo.cc
   void RememberForUndo();
   void NoteRetransmission(Time now, const SentRange& range);
-  void NoteDuplicate(const News& news);
+  void NoteDuplicate(Time now, const News& news);
   void DetectSpurious(Time now, const News& news);
   void Undo(Time now);
   void AdvanceFrto(const Segment& segment, const News& news);
@@ -258,10 +262,7 @@ class Subflow::Impl {
   Time rack_time_{};              // RFC 8985 6.2
   Seq rack_end_, fack_;
   Duration rack_rtt_{0};
-  bool reordering_seen_ = false;
-  uint32_t reorder_multiplier_ = 1;  // RFC 8985 6.2, step 4
-  int reorder_persists_ = 0;         // recoveries for which it does
-  Seq reorder_round_end_;
+  Reordering reordering_;
   std::optional<Seq> tlp_end_;  // of a tail loss probe that was not judged yet
   // What would show that the current or last reduction was for nothing (subflow_undo.cc).
   struct UndoState {

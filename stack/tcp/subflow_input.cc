@@ -3,7 +3,6 @@
 #include "stack/tcp/subflow_impl.h"
 
 namespace mptcptls {
-namespace {}  // namespace
 
 void Subflow::Impl::Input(Time now, const Segment& segment) {
   if (state_ == TcpState::kClosed) return;
@@ -82,6 +81,7 @@ void Subflow::Impl::InputSynchronized(Time now, const Segment& segment) {
   TakeEcn(segment);
   ProcessAck(now, segment);
   if (state_ == TcpState::kClosed) return;
+  if (segment.fin) NoteFin(segment);
   InputPayload(now, segment);
   if (state_ == TcpState::kClosed) return;
   InputFin(now, segment);
@@ -174,12 +174,29 @@ void Subflow::Impl::NoteOld(const Segment& segment) {
   }
 }
 
+// The first FIN is the stream's end, unless it claims an end that was passed already.
+void Subflow::Impl::NoteFin(const Segment& segment) {
+  const uint64_t at = OffsetOf(segment.seq) + segment.payload.size();
+  if (!fin_offset_ && static_cast<int64_t>(at - rcv_offset_) >= 0) fin_offset_ = at;
+}
+
+// What of `bytes` at `begin` lies before the peer's FIN, where that is known.
+ByteSpan Subflow::Impl::BeforeFin(uint64_t begin, ByteSpan bytes) const {
+  if (!fin_offset_) return bytes;
+  const auto before = static_cast<int64_t>(*fin_offset_ - begin);
+  return bytes.first(
+      static_cast<size_t>(std::clamp<int64_t>(before, 0, static_cast<int64_t>(bytes.size()))));
+}
+
 void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   ByteSpan bytes = segment.payload;
   if (bytes.empty() || !may_receive()) return;
   NoteArrival(now, segment);
-  const uint64_t end = OffsetOf(segment.seq) + bytes.size();
   uint64_t begin = OffsetOf(segment.seq);
+  // Nothing lies beyond the end of the stream, whatever a broken peer sends.
+  bytes = BeforeFin(begin, bytes);
+  if (bytes.empty()) return;
+  const uint64_t end = begin + bytes.size();
   NoteOld(segment);
   if (static_cast<int64_t>(end - rcv_offset_) <= 0) {  // all of it is old
     acks_.OnDisorder();
@@ -230,7 +247,8 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
 void Subflow::Impl::DeliverOutOfOrder(Time now) {
   ack_now_ = true;  // a hole was filled
   while (state_ != TcpState::kClosed) {
-    const std::vector<uint8_t> bytes = early_.Take(rcv_offset_);
+    const std::vector<uint8_t> piece = early_.Take(rcv_offset_);
+    const ByteSpan bytes = BeforeFin(rcv_offset_, piece);
     if (bytes.empty()) return;
     const auto begin = static_cast<uint32_t>(rcv_offset_);
     info_.bytes_received += bytes.size();
@@ -244,7 +262,6 @@ void Subflow::Impl::InputFin(Time now, const Segment& segment) {
   if (segment.fin) {
     const uint64_t at = OffsetOf(segment.seq) + segment.payload.size();
     if (may_receive()) {
-      if (!fin_offset_) fin_offset_ = at;
       if (at > rcv_offset_) ack_now_ = true;
     } else {
       ack_now_ = true;  // a repeated FIN: our acknowledgement was lost
@@ -255,6 +272,7 @@ void Subflow::Impl::InputFin(Time now, const Segment& segment) {
   rcv_nxt_ = rcv_nxt_ + 1;
   ++rcv_offset_;
   ack_now_ = true;
+  early_.clear();  // what lay beyond the end was not of the stream
   switch (state_) {
     case TcpState::kEstablished:
       state_ = TcpState::kCloseWait;

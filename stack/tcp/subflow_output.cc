@@ -185,6 +185,7 @@ void Subflow::Impl::RetransmitLost(Time now) {
 void Subflow::Impl::Retransmit(Time now, size_t index) {
   SentRange& range = sent_.ranges()[index];
   sent_.SetFate(&range, SentRange::Fate::kInFlight);
+  if (range.transmissions == 1) reordering_.OnRetransmit(range.begin, range.end(), range.sent_at);
   ++range.transmissions;
   range.sent_at = now;
   if (range.mtu_probe) LoseProbe(now, &range);

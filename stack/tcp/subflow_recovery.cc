@@ -17,10 +17,10 @@ constexpr Duration kPeerAckDelay = std::chrono::milliseconds(50);  // a lone seg
 
 // RFC 8985 6.2 step 4
 Duration Subflow::Impl::ReorderingWindow() const {
-  const bool eager = !reordering_seen_ &&
+  const bool eager = !reordering_.seen() &&
                      (in_recovery_ || in_loss_ || sent_.sacked() >= kDuplicateThreshold * mss_);
   if (eager) return Duration{0};
-  return std::min<Duration>(reorder_multiplier_ * (rtt_.min() / 4), rtt_.srtt());
+  return reordering_.Window(rtt_.srtt(), rtt_.min());
 }
 
 // RFC 8985 6.2 step 5: what was sent before something that was delivered, and has had its time.
@@ -92,7 +92,7 @@ void Subflow::Impl::EnterRecovery(Time, uint32_t delivered) {
   in_recovery_ = true;
   recovery_point_ = snd_nxt_;
   tlp_end_.reset();
-  if (reorder_persists_ > 0 && --reorder_persists_ == 0) reorder_multiplier_ = 1;
+  reordering_.OnRecovery();
   ++info_.fast_recoveries;
   ++counters_->fast_recoveries;
   if (in_cwr_) {  // one reduction a round trip (RFC 3168 6.1.2)

@@ -110,7 +110,7 @@ void Subflow::Impl::AcceptCookie(const Segment& syn) {
 // The handshake is done: `segment` is the SYN/ACK (active) or the ACK of ours (passive).
 void Subflow::Impl::Establish(Time now, const Segment& segment) {
   snd_una_ = iss_ + 1;
-  fack_ = rack_end_ = recovery_point_ = round_end_ = reorder_round_end_ = snd_una_;
+  fack_ = rack_end_ = recovery_point_ = round_end_ = snd_una_;
   snd_wl2_ = segment.ack;
   if (syn_transmissions_ == 1) rtt_.Sample(now - syn_sent_at_);
   retransmit_.Cancel();

@@ -10,9 +10,6 @@ namespace {
 
 using Fate = SentRange::Fate;
 
-constexpr uint32_t kMaxMultiplier = 16;  // of min_rtt / 4; srtt bounds it anyway
-constexpr int kPersistence = 16;         // RFC 8985 6.2, step 4
-
 }  // namespace
 
 // An episode begins.
@@ -36,15 +33,10 @@ void Subflow::Impl::NoteRetransmission(Time now, const SentRange& range) {
   if (timestamps_ && !undo_.stamp) undo_.stamp = TimestampClock(now);
 }
 
-void Subflow::Impl::NoteDuplicate(const News& news) {
+void Subflow::Impl::NoteDuplicate(Time now, const News& news) {
   if (!news.duplicate) return;
   ++counters_->dsack_received;
-  // RFC 8985 6.2, step 4: once a round trip, more patience.
-  if (snd_una_ >= reorder_round_end_) {
-    reorder_multiplier_ = std::min(reorder_multiplier_ + 1, kMaxMultiplier);
-    reorder_round_end_ = snd_nxt_;
-    reorder_persists_ = kPersistence;
-  }
+  reordering_.OnDuplicate(now, news.duplicate->begin, news.duplicate->end, snd_una_, snd_nxt_);
   if (undo_.armed && news.duplicate->begin >= undo_.marker) {
     const uint32_t size = news.duplicate->end - news.duplicate->begin;
     undo_.outstanding -= std::min(undo_.outstanding, size);
@@ -71,7 +63,7 @@ void Subflow::Impl::Undo(Time now) {
       if (range.fate == Fate::kLost) sent_.SetFate(&range, Fate::kInFlight);
     }
   } else {
-    reordering_seen_ = true;
+    reordering_.OnSeen();
   }
   in_loss_ = in_recovery_ = frto_ = frto_hold_ = false;
   backoff_ = 0;

@@ -3,6 +3,8 @@
 // change bytes (checksums made right again): then only crashes, live locks and counted bugs are
 // failures. Without, it may only lose, repeat and hold back: then the programs' bytes must be
 // right.
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 #include "tests/fuzz/fuzz_input.h"
@@ -69,6 +71,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   s.exchanges[0].client.send_bytes = in->U16();
   s.exchanges[0].server.send_bytes = 4 * in->U16();
   s.budget = 1500s;
+  // This wire may hold a packet for longer than the 2 MSL that a TCP relies on (RFC 9293 3.4.1).
+  s.client_config.time_wait = s.server_config.time_wait = 1000s;
   s.prepare = [in, hostile](sim::World& w) {
     for (size_t path : {0u, 1u}) {
       for (sim::Link* link : {&w.up(path), &w.down(path)}) {
@@ -77,6 +81,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   };
   sim::World world(s, 1);
+  if (std::getenv("SIM_TRACE") != nullptr) {  // of one input, by hand
+    world.simulator().trace().set_sink([](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+  }
   const auto failures = world.Run();
   FUZZ_CHECK(world.simulator().stuck().empty());
   FUZZ_CHECK(world.Sum(&Counters::bugs) == 0);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -140,8 +141,14 @@ int Connected(const Address& address) {
 }
 
 void Await(int fd, int events, const char* what) {
+  using std::chrono::steady_clock;
+  const auto end = steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
   pollfd state{fd, static_cast<short>(events), 0};
-  const int n = poll(&state, 1, kPatienceMs);
+  int n = poll(&state, 1, kPatienceMs);
+  // A reset that arrives while poll() looks shows its error before its end (Linux sets sk_err first, then the
+  // state): what is said is both.
+  while (n == 1 && (state.revents & (POLLERR | POLLHUP)) == POLLERR && steady_clock::now() < end)
+    n = poll(&state, 1, kPatienceMs);
   Say("%s: %s", what,
       n == 1 ? Events(static_cast<uint16_t>(state.revents)).c_str() : "nothing happened");
 }

@@ -245,5 +245,35 @@ TEST(Close, EarlyFinWaitsForItsBytes) {
   EXPECT_EQ(rig.received, "abc");
 }
 
+// A broken peer goes on after its FIN: the stream has ended, in whatever order the packets come.
+TEST(Close, NothingLiesBeyondTheFin) {
+  SubflowRig rig;
+  rig.Open();
+  rig.Input({.seq = 8, .payload = "beyond"});
+  rig.Input({.seq = 4, .flags = F | A});
+  rig.Input({.seq = 1, .payload = "abcdef"});
+  EXPECT_EQ(rig.received, "abc");
+  EXPECT_TRUE(rig.fin);
+  EXPECT_EQ(rig.subflow->state(), TcpState::kCloseWait);
+  rig.Input({.seq = 4, .payload = "more"});
+  EXPECT_EQ(rig.received, "abc");
+}
+
+// One that lies before what was delivered is no end that can still come.
+TEST(Close, AFinInThePastIsNone) {
+  SubflowRig rig;
+  rig.Open();
+  rig.Input({.seq = 1, .payload = "abcdef"});
+  rig.Input({.seq = 4, .flags = F | A, .payload = "def"});
+  EXPECT_TRUE(rig.fin);  // its payload ends exactly at rcv_nxt: it is the end
+  SubflowRig other;
+  other.Open();
+  other.Input({.seq = 1, .payload = "abcdef"});
+  other.Input({.seq = 1, .flags = F | A, .payload = "abc"});
+  EXPECT_FALSE(other.fin);
+  other.Input({.seq = 7, .payload = "ghi"});
+  EXPECT_EQ(other.received, "abcdefghi");
+}
+
 }  // namespace
 }  // namespace mptcptls
