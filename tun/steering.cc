@@ -213,10 +213,11 @@ class TableText {
     absl::StrAppend(&text_, "ip6 daddr . tcp dport @listen6", into6);
     // ICMP errors quote our packet: its protocol and source port, behind the 8 bytes of the ICMP
     // header and an IP header without options (we send none).
-    absl::StrAppend(&text_, "ip daddr @address4 icmp type destination-unreachable ",
-                    "@th,136,8 6 @th,224,16 @quoted4", into4);
     absl::StrAppend(&text_,
-                    "ip6 daddr @address6 icmpv6 type { destination-unreachable, packet-too-big } ",
+                    "ip daddr @address4 icmp type { destination-unreachable, time-exceeded } ",
+                    "@th,136,8 6 @th,224,16 @quoted4", into4);
+    absl::StrAppend(&text_, "ip6 daddr @address6 icmpv6 type ",
+                    "{ destination-unreachable, packet-too-big, time-exceeded } ",
                     "@th,112,8 6 @th,384,16 @quoted6", into6);
     absl::StrAppend(&text_, "}\n");
   }

@@ -39,12 +39,12 @@ void Subflow::Impl::OnIcmpError(Time now, const IcmpError& error) {
   }
   ++counters_->icmp_errors;
   if (error.kind == IcmpError::Kind::kPacketTooBig) return OnTooBig(now, error);
-  // RFC 1122 4.2.3.9: soft errors end nothing, and hard ones nothing that is established (RFC
-  // 5927 5.2). They are the reason if nothing is heard any more.
   const CloseReason reason = ReasonOf(error.cause);
-  if (error.kind == IcmpError::Kind::kHard && state_ == TcpState::kSynSent) {
-    return Finish(now, reason, nullptr);
-  }
+  // RFC 5461 3.1: a connection attempt ends with any of them, as in Linux: the program has another
+  // address to try, or wants to know now.
+  if (state_ == TcpState::kSynSent) return Finish(now, reason, nullptr);
+  // Else none ends anything, be it a hard one (RFC 5927 5.2). It is the reason if nothing is heard
+  // any more.
   icmp_error_ = reason;
   if (error.no_route && error.seq == snd_una_) RevertBackoff(now);
 }

@@ -12,7 +12,7 @@ namespace mptcptls {
 struct IcmpError {
   enum class Kind : uint8_t {
     kSoft,  // network or host unreachable, time exceeded: it may pass (RFC 5461 2)
-    kHard,  // port or protocol unreachable, administratively prohibited: ends a connection attempt
+    kHard,  // port or protocol unreachable, administratively prohibited: it stays
     kPacketTooBig,
   };
   // What a program is told, where it is told (Linux's icmp_err_convert and its like for IPv6).

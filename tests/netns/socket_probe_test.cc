@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <ostream>
 
 #include "tests/netns/lab.h"
 #include "tests/netns/product.h"
@@ -22,15 +23,17 @@ std::string Probe() {
 
 // What both ends say, errors of the programs included.
 Transcript RunBoth(const Lab& lab, const std::string& scenario, Family family,
-                   const std::vector<std::string>& env) {
+                   const std::vector<std::string>& server_env,
+                   const std::vector<std::string>& client_env) {
   const auto server = lab.server().Start(
       {.argv = {Probe(), scenario, "server", family == Family::kV4 ? "0.0.0.0" : "::"},
-       .env = env});
+       .env = server_env});
   if (!Eventually(
           [&] { return server->out().find("ready\n") != std::string::npos || !server->Running(); }))
     return {server->out() + "never ready", ""};
   const auto client = lab.client().Start(
-      {.argv = {Probe(), scenario, "client", lab.Address(lab.server(), 1, family)}, .env = env});
+      {.argv = {Probe(), scenario, "client", lab.Address(lab.server(), 1, family)},
+       .env = client_env});
   const auto finish = [](Child& child) {
     const std::optional<int> status = child.Wait(std::chrono::seconds(40));
     return child.out() + child.err() +
@@ -38,6 +41,11 @@ Transcript RunBoth(const Lab& lab, const std::string& scenario, Family family,
   };
   const std::string client_says = finish(*client);
   return {finish(*server), client_says};
+}
+
+Transcript RunBoth(const Lab& lab, const std::string& scenario, Family family,
+                   const std::vector<std::string>& env) {
+  return RunBoth(lab, scenario, family, env, env);
 }
 
 class Sockets : public testing::TestWithParam<std::tuple<const char*, Family>> {
@@ -78,6 +86,51 @@ TEST_P(Sockets, TheKernelsAreAlwaysTheSame) {
   EXPECT_EQ(RunBoth(lab_, scenario(), family(), {}), first);
   EXPECT_THAT(first.first, HasSubstr("exit status 0"));
   EXPECT_THAT(first.second, HasSubstr("exit status 0"));
+}
+
+// ICMP errors about a SYN, from a firewall at the other end (where the product captures nothing):
+// how connect() fails. Over a link with a delay: what comes back while the kernel's connect() still
+// holds the socket is not seen there before the next SYN.
+struct Rejection {
+  const char *name, *icmp, *icmp6;  // as nft calls them; icmp6 null: none of its like
+};
+
+void PrintTo(const Rejection& rejection, std::ostream* out) { *out << rejection.name; }
+
+class Rejected : public testing::TestWithParam<Rejection> {
+ protected:
+  Rejected() { lab_.Emulator(1, "delay_ms=5"); }
+
+  Lab lab_{LabOptions{.middle = Middle::kEmulator}};
+};
+
+INSTANTIATE_TEST_SUITE_P(Icmp, Rejected,
+                         testing::Values(Rejection{"port", "port-unreachable", "port-unreachable"},
+                                         Rejection{"host", "host-unreachable", "addr-unreachable"},
+                                         Rejection{"net", "net-unreachable", "no-route"},
+                                         Rejection{"protocol", "prot-unreachable", nullptr},
+                                         Rejection{"policy", "admin-prohibited",
+                                                   "admin-prohibited"}),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST_P(Rejected, AsTheKernelSaysIt) {
+  const auto refuse = [&](const std::string& family, const std::string& how) {
+    lab_.server().Run("nft 'table " + family +
+                      " wall { chain input { type filter hook input priority 0; "
+                      "tcp dport 7001 reject with " +
+                      how + "; }; }'");
+  };
+  refuse("ip", std::string("icmp type ") + GetParam().icmp);
+  if (GetParam().icmp6 != nullptr) refuse("ip6", std::string("icmpv6 type ") + GetParam().icmp6);
+  for (const Family family : {Family::kV4, Family::kV6}) {
+    if (family == Family::kV6 && GetParam().icmp6 == nullptr) continue;
+    const Transcript kernel = RunBoth(lab_, "refused_blocking", family, {});
+    const Transcript product =
+        RunBoth(lab_, "refused_blocking", family, {}, Product::Environment());
+    EXPECT_EQ(product, kernel);
+    EXPECT_THAT(kernel.second, HasSubstr("connect: E"));
+    EXPECT_GT(Product::EnginePid(lab_.client()), 0);
+  }
 }
 
 class ShimLog : public testing::Test {
