@@ -127,6 +127,11 @@ struct PendingRequest {
 };
 inline constexpr uint32_t kMaxPending = 64u << 20;
 
+// MSG_MORE (send(2)), said in the stream itself: the bytes travel with one descriptor (SCM_RIGHTS)
+// of any socket whose SO_MAX_PACING_RATE is their number. Only for so few that the kernel keeps
+// them in one piece; longer writes need no mark, as all but their end fills segments.
+inline constexpr uint32_t kMostMarked = 16384;
+
 struct ListenRequest {
   Header header;
   Address bound;

@@ -54,7 +54,7 @@ size_t KernelStream::WriteRegions(std::array<std::span<uint8_t>, 2>* regions) {
   return (*regions)[0].size();
 }
 
-void KernelStream::Commit(Time /*now*/, size_t bytes, bool /*more_coming*/) {
+void KernelStream::Commit(Time /*now*/, size_t bytes, Coming /*coming*/) {
   out_end_ += bytes;
   sent_ += bytes;
   FlushSocket();
@@ -65,7 +65,7 @@ size_t KernelStream::Write(Time now, ByteSpan bytes) {
   const size_t size = std::min(WriteRegions(&regions), bytes.size());
   if (size == 0) return 0;
   memcpy(regions[0].data(), bytes.data(), size);
-  Commit(now, size, false);
+  Commit(now, size, Coming::kNothing);
   return size;
 }
 

@@ -35,7 +35,7 @@ class KernelStream final : public Connection, public EventHandler {
   Endpoint remote() const override { return remote_; }
   Mode mode() const override { return Mode::kTcp; }
   size_t WriteRegions(std::array<std::span<uint8_t>, 2>* regions) override;
-  void Commit(Time now, size_t bytes, bool more_coming) override;
+  void Commit(Time now, size_t bytes, Coming coming) override;
   size_t Write(Time now, ByteSpan bytes) override;
   void Shutdown(Time now) override;
   void Abort(Time now) override;

@@ -128,6 +128,7 @@ class Relay final : public ConnectionObserver, public EventHandler {
   bool taken_ = false;            // the program's credentials came: it has the socket
   bool connected_ = false;        // initiator: the handshake is done
   bool held_back_ = false;        // the first byte in the socket was forwarded already
+  bool held_marked_ = false;      // and begins what was sent with MSG_MORE
   bool program_ended_ = false;    // EPOLLRDHUP
   bool program_gone_ = false;     // EPOLLHUP
   bool program_reset_ = false;    // it closed with bytes unread

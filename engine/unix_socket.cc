@@ -44,6 +44,31 @@ ssize_t PeekWithCredentials(int socket, void* out, size_t size, std::optional<uc
   return n;
 }
 
+ssize_t ReceiveMarked(int socket, msghdr* message, int flags, size_t* marked) {
+  *marked = 0;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int))> control;
+  message->msg_control = control.data();
+  message->msg_controllen = control.size();
+  const ssize_t n = recvmsg(socket, message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (n <= 0) return n;
+  for (cmsghdr* c = CMSG_FIRSTHDR(message); c != nullptr; c = CMSG_NXTHDR(message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    // There is room for one or, with padding, two.
+    for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
+      int number = -1;
+      memcpy(&number, reinterpret_cast<const char*>(c) + at, sizeof number);
+      const Descriptor mark(number);
+      // A stranger may send any descriptor: nothing is asked of it that could block.
+      uint64_t bytes = 0;
+      socklen_t length = sizeof bytes;
+      if (getsockopt(mark.get(), SOL_SOCKET, SO_MAX_PACING_RATE, &bytes, &length) == 0 &&
+          length == sizeof bytes && bytes <= control::kMostMarked)
+        *marked = static_cast<size_t>(bytes);
+    }
+  }
+  return n;
+}
+
 size_t Discard(int socket, size_t size) {
   // All pieces are one place: what is written there is nobody's.
   static std::array<char, kScratch> scratch;

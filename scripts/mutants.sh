@@ -27,9 +27,41 @@ a reset shown as a clean end|stack/mptcp/data_receive.cc|s/Finish(now, EndReason
 fallback missing|stack/mptcp/handshake.cc|s/^  if (dss_seen_ || joined_ever_ || path.joined || segment.rst) return false;/  return false;/|sim_scenario_test|*Stripped*
 third SYN still offers|stack/mptcp/segment_options.cc|s/if (plan.transmission > 2) offer_dropped_ = true;//|sim_scenario_test|*Stripped*syns_with*
 window probe missing|stack/mptcp/data_send.cc|s/if (!closed_) ProbeClosedWindow(now);//|sim_scenario_test|*Window*zero_window*
-SACK ignored|stack/tcp/subflow_ack.cc|s/delivered += TakeSacks(now, segment);//|unit_tcp|Sending.*
+SACK ignored|stack/tcp/subflow_ack.cc|s/    TakeSacks(now, segment, &news);//|unit_tcp|Sending.*
 duplicate data delivered|stack/tcp/subflow_input.cc|s/^  bytes = bytes.subspan(static_cast<size_t>(rcv_offset_ - begin));//|unit_tcp|Arrival.*
 PAWS ignored|stack/tcp/subflow_input.cc|s/if (!segment.rst \&\& !PassesPaws(segment))/if (false)/|unit_tcp|Paws.*
+DSACKs do not widen RACK's window|stack/tcp/subflow_undo.cc|s/^  reordering_.OnDuplicate(.*);//|sim_scenario_test|Recovery.Reordering*
+lateness not measured|stack/tcp/subflow_output.cc|s/  if (range.transmissions == 1) reordering_.OnRetransmit(.*);//|sim_scenario_test|Recovery.Reordering*
+duplicates not reported|stack/tcp/subflow_input.cc|s/    duplicate_ = {begin, .*};//|unit_tcp|DuplicateSack.*
+spurious reductions stay|stack/tcp/subflow_undo.cc|s/  if (late .* twice) Undo(now);//|sim_scenario_test|Recovery.ADelaySpike*
+F-RTO off|stack/tcp/subflow_recovery.cc|s/  frto_ = anew \&\& !reneged;/  frto_ = false;/|unit_tcp|Frto.*
+tail loss probe off|stack/tcp/subflow_recovery.cc|s/  if (now + wait < retransmit_.deadline()) probe_.Set(now + wait);//|sim_scenario_test|*Loss*last_data_packet*
+window halves at once, no PRR|stack/tcp/subflow_recovery.cc|s/^    ReduceProportionally(news, more_lost);/    congestion_->set_cwnd(congestion_->ssthresh());/|unit_tcp|ProportionalReduction.*
+reneging not noticed|stack/tcp/subflow_recovery.cc|s/  const bool reneged = .*/  const bool reneged = false;/|unit_tcp|*
+RTO of Karn's algorithm only|stack/tcp/subflow_ack.cc|s/    if (ticks < kNonsense) rtt_.Sample(.*);//|unit_tcp|RoundTripTime.*
+HyStart++ sees no round trips|stack/tcp/subflow_ack.cc|s/    congestion_->OnRtt(.*);//|sim_scenario_test|*Loss*short_queue*:Recovery.*:*long_fat*
+bursts, not paced|stack/tcp/subflow_output.cc|s/  if (config_.policy.pacing \&\& !pacer_.Ready(now)) return 0;//|sim_scenario_test|Recovery.PacingSpares*
+window kept over an idle time|stack/tcp/subflow_output.cc|s/  if (sent_.empty() \&\& rtt_.valid()) congestion_->OnIdle(.*);//|unit_tcp|*
+window grows unused|stack/tcp/subflow_recovery.cc|s/news.delivered > 0 \&\& (cwnd_limited_ .. in_loss_)/news.delivered > 0/|unit_tcp|*
+ECN's echo ignored|stack/tcp/subflow_ack.cc|s/  TakeCongestionEcho(segment);//|sim_scenario_test|Recovery.Congestion*
+Nagle off|stack/mptcp/data_send.cc|s/    switch (nagle_.OfShort(end, una_)) {/    switch (Nagle::Wait::kNo) {/|sim_scenario_test|*Nagle*
+cork without an end|stack/mptcp/data_send.cc|s/          cork_timer_.Set(now + Nagle::kCorked);//|sim_scenario_test|*Cork*
+window told byte by byte|stack/tcp/subflow_window.cc|s/  const uint64_t told = .*/  const uint64_t told = window;/|sim_scenario_test|*Window*:*ClosedWindow*:*WindowEdge*
+ACKs never delayed|stack/tcp/subflow_window.cc|s/  if (ack_now_ .. acks_.AtOnce(unacked_bytes_)) return SendAck(now);/  return SendAck(now);/|unit_tcp|Arrival.*
+receive window does not grow|stack/mptcp/receive_tuning.cc|s/^  size_ = std::max(.*);//|sim_scenario_test|*Autotuning*
+keepalive without an end|stack/tcp/keepalive.cc|s/  if (over) return {.give_up = true};//|sim_scenario_test|*Keepalive*
+user timeout without effect|stack/tcp/keepalive.cc|s/  return now >= user_timeout_.Deadline(snd_una_, config_.patience);/  return false;/|sim_scenario_test|*UserTimeout*
+orphans without bound|stack/host.cc|s/  if (orphans_ >= config_.max_orphans) {/  if (false) {/|sim_scenario_test|*OrphanBound*
+TIME-WAITs without bound|stack/tcp/subflow_state.cc|s/    if (budget->used < budget->limit) {/    if (true) {/|sim_scenario_test|*TimeWait*
+ICMP of other packets believed|stack/tcp/subflow_icmp.cc|s/state_ == TcpState::kClosed .. error.seq < snd_una_ .. error.seq >= snd_nxt_/state_ == TcpState::kClosed/|unit_tcp|Icmp.*
+soft errors of a SYN ignored|stack/tcp/subflow_icmp.cc|s/  if (state_ == TcpState::kSynSent) return Finish(now, reason, nullptr);//|sim_scenario_test|*IcmpErrors*
+back-off not reverted|stack/tcp/subflow_icmp.cc|s/^  --backoff_;//|sim_scenario_test|*IcmpErrors*outage_that_routers*
+black hole not noticed|stack/tcp/subflow_icmp.cc|s/  if (!path_mtu_.OnTimeout(.*)) return;/  return;/|sim_scenario_test|*PathMtuFiltered*
+no search upwards|stack/tcp/subflow_input.cc|s/  probe_payload_ = ProbePayload(now);//|sim_scenario_test|*PathMtu*grows_back*
+SACK blocks crowd out the rest|stack/tcp/option_space.cc|s/  while (options->sack_count > 0 .*//|unit_tcp|OptionSpace.*
+any number is a cookie|stack/syn_cookie.cc|s/    if (ConstantTimeEqual(given, expected)) return cookie;/    return cookie;/|sim_scenario_test|*RefusedCookie*
+cookies forget the window scale|stack/syn_cookie.cc|s/  if (scale != kNoScale) o.window_scale = scale;//|sim_scenario_test|*Flood*large_window*
+data beyond a FIN delivered|stack/tcp/subflow_input.cc|s/  bytes = BeforeFin(begin, bytes);//|unit_tcp|Close.*
 RST anywhere in the window accepted|stack/tcp/subflow_input.cc|s/if (segment.seq != rcv_nxt_) return ChallengeAck(now);//|unit_tcp|Reset.*
 ACK of what was never sent accepted|stack/tcp/subflow_input.cc|s/if (!AckIsPlausible(segment)) return ChallengeAck(now);//|unit_tcp|Ack.*
 challenge ACKs without limit|stack/tcp/subflow_output.cc|s/^  --challenges_left_;//|unit_tcp|Reset.*

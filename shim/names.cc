@@ -8,6 +8,7 @@
 #include "shim/captured.h"
 #include "shim/connect.h"
 #include "shim/real.h"
+#include "shim/send_more.h"
 #include "shim/settings.h"
 
 namespace mptcptls::shim {
@@ -94,19 +95,21 @@ MPTCPTLS_HOOK ssize_t sendto(int fd, const void* bytes, size_t size, int flags,
       length = 0;
     }
   }
+  if ((flags & MSG_MORE) != 0 && address == nullptr) return send(fd, bytes, size, flags);
   return real::sendto()(fd, bytes, size, flags, address, length);
 }
 
 MPTCPTLS_HOOK ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   Name name;
-  if (message == nullptr || !IsInternet(message->msg_name, message->msg_namelen) || !Enabled())
-    return real::sendmsg()(fd, message, flags);
-  if (!FastOpened(fd, message->msg_name, message->msg_namelen, &flags)) return -1;
+  if (message == nullptr || !Enabled()) return real::sendmsg()(fd, message, flags);
+  const bool addressed = IsInternet(message->msg_name, message->msg_namelen);
+  if (!addressed && (flags & MSG_MORE) == 0) return real::sendmsg()(fd, message, flags);
+  if (addressed && !FastOpened(fd, message->msg_name, message->msg_namelen, &flags)) return -1;
   if (!Captured(fd, &name)) return real::sendmsg()(fd, message, flags);
   msghdr bare = *message;
   bare.msg_name = nullptr;
   bare.msg_namelen = 0;
-  return real::sendmsg()(fd, &bare, flags);
+  return (flags & MSG_MORE) != 0 ? SendMore(fd, bare, flags) : real::sendmsg()(fd, &bare, flags);
 }
 
 MPTCPTLS_HOOK ssize_t recvfrom(int fd, void* bytes, size_t size, int flags, sockaddr* address,

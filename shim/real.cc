@@ -26,6 +26,7 @@ __attribute__((constructor)) void ResolveAll() {
   real::getpeername();
   real::getsockopt();
   real::setsockopt();
+  real::send();
   real::sendto();
   real::sendmsg();
   real::recvfrom();

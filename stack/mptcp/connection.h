@@ -104,6 +104,13 @@ class ConnectionObserver {
   virtual void OnClosed(Connection& connection, Time now, EndReason end) = 0;
 };
 
+// What follows the bytes that a program wrote.
+enum class Coming : uint8_t {
+  kNothing,
+  kNow,    // more in this instant: a short segment waits for it
+  kLater,  // more, says the program (MSG_MORE): as under TCP_CORK, for these bytes alone
+};
+
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -117,8 +124,7 @@ class Connection {
   // one.
   virtual size_t WriteRegions(std::array<std::span<uint8_t>, 2>*
                                   regions) = 0;  // returns total room, 0: wait for OnWritable
-  virtual void Commit(Time now, size_t bytes,
-                      bool more_coming) = 0;  // more_coming: do not push a short segment yet
+  virtual void Commit(Time now, size_t bytes, Coming coming) = 0;
   virtual size_t Write(Time now, ByteSpan bytes) = 0;  // copying convenience (tests, small things)
   virtual void Shutdown(Time now) = 0;  // no more bytes: DATA_FIN / FIN after what was committed
   // RST (MP_FASTCLOSE where it can be proven). OnClosed(kAborted) follows.

@@ -193,12 +193,13 @@ void ConnectionImpl::OnMemory(Time now) {
   if (observer_ != nullptr && !orphaned_) observer_->OnWritable(*this, now);
 }
 
-void ConnectionImpl::Commit(Time now, size_t bytes, bool more_coming) {
+void ConnectionImpl::Commit(Time now, size_t bytes, Coming coming) {
   if (closed_ || shutdown_ || bytes == 0) return;
   send_.Commit(bytes);
+  nagle_.SetMore(coming == Coming::kLater);
   if (!connected_) return;
   // A short segment waits for the instant's end; a full one leaves at once.
-  if (more_coming && send_.tail() - next_ < services_->config().send_buffer / 8 &&
+  if (coming == Coming::kNow && send_.tail() - next_ < services_->config().send_buffer / 8 &&
       send_.tail() - next_ < kBlockSize) {
     if (!push_timer_.armed()) push_timer_.Set(now);
     return;

@@ -70,7 +70,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   Endpoint remote() const override { return first_.remote; }
   Mode mode() const override { return mode_; }
   size_t WriteRegions(std::array<std::span<uint8_t>, 2>* regions) override;
-  void Commit(Time now, size_t bytes, bool more_coming) override;
+  void Commit(Time now, size_t bytes, Coming coming) override;
   size_t Write(Time now, ByteSpan bytes) override;
   void Shutdown(Time now) override;
   void Abort(Time now) override;

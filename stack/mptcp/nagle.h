@@ -1,7 +1,7 @@
 // Whether a short segment at the end of what was written may leave: Nagle's algorithm (RFC 9293
 // 3.7.4) in Minshall's variation, as in Linux: it waits while another *short* segment is
-// unacknowledged, so that a full one followed by a short one never does. TCP_CORK: it waits for
-// more, for 200 ms at most (tcp(7)).
+// unacknowledged, so that a full one followed by a short one never does. TCP_CORK, and MSG_MORE for
+// the bytes written with it: it waits for more, for 200 ms at most (tcp(7), send(2)).
 //
 // At the data level, where the order of bytes is: an acknowledgement is the Data ACK's.
 #ifndef MPTCPTLS_STACK_MPTCP_NAGLE_H_
@@ -23,6 +23,8 @@ class Nagle {
     no_delay_ = no_delay;
     cork_ = cork;
   }
+  // MSG_MORE, of what was written last.
+  void SetMore(bool more) { more_ = more; }
   // What was written below `tail` leaves at once, whatever the options say.
   void Flush(uint64_t tail) { flushed_ = std::max(flushed_, tail); }
 
@@ -30,13 +32,13 @@ class Nagle {
   // About the bytes below `tail`, the end of what was written, where the last ones fill no segment.
   Wait OfShort(uint64_t tail, uint64_t una) const {
     if (tail <= flushed_) return Wait::kNo;
-    if (cork_) return Wait::kForMore;
+    if (cork_ || more_) return Wait::kForMore;
     return !no_delay_ && short_end_ > una ? Wait::kForAck : Wait::kNo;
   }
   void SentShort(uint64_t end) { short_end_ = std::max(short_end_, end); }
 
  private:
-  bool no_delay_ = false, cork_ = false;
+  bool no_delay_ = false, cork_ = false, more_ = false;
   uint64_t short_end_ = 0;  // of the last short segment sent
   uint64_t flushed_ = 0;
 };

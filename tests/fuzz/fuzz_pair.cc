@@ -82,7 +82,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   };
   sim::World world(s, 1);
   if (std::getenv("SIM_TRACE") != nullptr) {  // of one input, by hand
-    world.simulator().trace().set_sink([](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+    world.simulator().trace().set_sink(
+        [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
   }
   const auto failures = world.Run();
   FUZZ_CHECK(world.simulator().stuck().empty());

@@ -145,8 +145,8 @@ void Await(int fd, int events, const char* what) {
   const auto end = steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
   pollfd state{fd, static_cast<short>(events), 0};
   int n = poll(&state, 1, kPatienceMs);
-  // A reset that arrives while poll() looks shows its error before its end (Linux sets sk_err first, then the
-  // state): what is said is both.
+  // A reset that arrives while poll() looks shows its error before its end (Linux sets sk_err
+  // first, then the state): what is said is both.
   while (n == 1 && (state.revents & (POLLERR | POLLHUP)) == POLLERR && steady_clock::now() < end)
     n = poll(&state, 1, kPatienceMs);
   Say("%s: %s", what,

@@ -193,6 +193,32 @@ void ServerEndsFirst(const Address& server) {
   close(fd);
 }
 
+// MSG_MORE holds a short segment back until the next bytes, be TCP_NODELAY on.
+void MoreServer(const Address& any) {
+  const int listener = Listen(any);
+  const int fd = Accept(listener);
+  for (int i = 0; i < 2; ++i) {
+    Await(fd, POLLIN, "request");
+    char bytes[100];
+    Result("recv", recv(fd, bytes, sizeof bytes, 0));
+    Result("send", send(fd, "y", 1, 0));
+  }
+  close(fd);
+}
+void More(const Address& server) {
+  const int fd = Connected(server);
+  const int on = 1;
+  Done("TCP_NODELAY", setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
+  char byte;
+  Result("send", send(fd, "head", 4, MSG_MORE));
+  Result("write", write(fd, "body", 4));
+  Result("recv", recv(fd, &byte, 1, 0));
+  // Alone it leaves after 200 ms.
+  Result("send", send(fd, "head", 4, MSG_MORE));
+  Result("recv", recv(fd, &byte, 1, 0));
+  close(fd);
+}
+
 // close() with bytes unread is a reset.
 void ResetServer(const Address& any) {
   const int listener = Listen(any);
@@ -365,6 +391,7 @@ const Scenario kDataScenarios[] = {
      }},
     {"client_ends_first", ClientEndsFirstServer, ClientEndsFirst},
     {"server_ends_first", ServerEndsFirstServer, ServerEndsFirst},
+    {"more", MoreServer, More},
     {"reset", ResetServer, Reset},
     {"linger_reset", ResetErrorServer, LingerReset},
     {"peek", PeekServer, Peek},

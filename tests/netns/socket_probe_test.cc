@@ -60,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
     Scenarios, Sockets,
     testing::Combine(testing::Values("blocking", "dual_stack", "poll", "select", "epoll_level",
                                      "epoll_edge", "refused_blocking", "refused_nonblocking",
-                                     "client_ends_first", "server_ends_first", "reset",
+                                     "client_ends_first", "server_ends_first", "more", "reset",
                                      "linger_reset", "peek", "vectors_and_files", "addresses",
                                      "megabytes", "options", "shutdowns", "dup", "fork", "prefork",
                                      "exec", "accept4", "connect_twice", "reopen", "unnoticed",

@@ -11,10 +11,6 @@ using namespace std::chrono_literals;
 
 constexpr uint64_t kMiB = 1u << 20;
 
-void Wants(std::vector<std::string>* failures, bool right, const std::string& what) {
-  if (!right) failures->push_back(what);
-}
-
 Scenario Base(const std::string& name, const LinkConfig& link, uint64_t down) {
   Scenario s;
   s.name = name;

@@ -21,10 +21,6 @@ Scenario Base(const std::string& name, Mode mode) {
   return s;
 }
 
-void Wants(std::vector<std::string>* failures, bool right, const std::string& what) {
-  if (!right) failures->push_back(what);
-}
-
 std::vector<Scenario> PolicyCatalogue() {
   struct Row {
     const char* name;

@@ -26,10 +26,6 @@ Scenario Base(const std::string& name, size_t paths = 2) {
   return s;
 }
 
-void Wants(std::vector<std::string>* failures, bool right, const std::string& what) {
-  if (!right) failures->push_back(what);
-}
-
 uint32_t Big32(std::span<const uint8_t> b) {
   return static_cast<uint32_t>(b[0]) << 24 | static_cast<uint32_t>(b[1]) << 16 |
          static_cast<uint32_t>(b[2]) << 8 | b[3];

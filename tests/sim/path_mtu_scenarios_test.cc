@@ -12,10 +12,6 @@ constexpr uint64_t kMiB = 1u << 20;
 
 LinkConfig Wire() { return {.delay = 10ms, .rate = 50'000'000, .queue_bytes = 20'000'000}; }
 
-void Wants(std::vector<std::string>* failures, bool right, const std::string& what) {
-  if (!right) failures->push_back(what);
-}
-
 Scenario Base(const std::string& name, const Hop& hop, uint64_t bytes) {
   Scenario s;
   s.name = name;

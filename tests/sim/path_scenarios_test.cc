@@ -27,10 +27,6 @@ Scenario Base(const std::string& name, const std::vector<LinkConfig>& links, uin
   return s;
 }
 
-void Wants(std::vector<std::string>* failures, bool right, const std::string& what) {
-  if (!right) failures->push_back(what);
-}
-
 std::vector<Scenario> TogetherCatalogue() {
   std::vector<Scenario> all;
   // 16 MiB at 50 Mbit/s take 2.68 s: 1.7 times as fast is 1.58 s.

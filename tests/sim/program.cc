@@ -216,7 +216,9 @@ void SimProgram::Write(Time now) {
       chunk_done_ = 0;
       next_write_ = now + plan_.write_interval;
     }
-    connection_->Commit(now, filled, !paced && sent_ < MayWrite());
+    Coming coming = !paced && sent_ < MayWrite() ? Coming::kNow : Coming::kNothing;
+    if (paced && (sent_ / plan_.write_chunk) % plan_.write_more != 0) coming = Coming::kLater;
+    connection_->Commit(now, filled, coming);
   }
   writing_ = false;
 }

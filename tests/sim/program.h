@@ -45,6 +45,7 @@ struct ProgramPlan {
   // Writing: as much as fits, or write_chunk bytes each write_interval.
   size_t write_chunk = 0;
   Duration write_interval{0};
+  size_t write_more = 1;  // of so many writes all but the last one say that more follows (MSG_MORE)
   Ending ending = Ending::kShutdownWhenSent;
   uint64_t abort_after = 0;
 };

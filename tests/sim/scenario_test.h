@@ -28,6 +28,11 @@ inline void RunScenario(Scenario scenario, Family family) {
   EXPECT_THAT(failures, testing::IsEmpty()) << Summary(world);
 }
 
+// A failure of a scenario's check, unless `right`.
+inline void Wants(std::vector<std::string>* failures, bool right, const std::string& what) {
+  if (!right) failures->push_back(what);
+}
+
 inline std::string ScenarioName(const testing::TestParamInfo<ScenarioParam>& info) {
   return std::get<0>(info.param).name + (std::get<1>(info.param) == Family::kV4 ? "_v4" : "_v6");
 }

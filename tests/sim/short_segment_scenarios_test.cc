@@ -1,15 +1,11 @@
-// A program that writes little at a time: what Nagle's algorithm, TCP_NODELAY and TCP_CORK make of
-// it on the wire.
+// A program that writes little at a time: what Nagle's algorithm, TCP_NODELAY, TCP_CORK and
+// MSG_MORE make of it on the wire.
 #include "tests/sim/scenario_test.h"
 
 namespace mptcptls::sim {
 namespace {
 
 using namespace std::chrono_literals;
-
-void Wants(std::vector<std::string>* failures, bool condition, const std::string& what) {
-  if (!condition) failures->push_back(what);
-}
 
 // The client's data segments, by the time they were put on the wire.
 using Sent = std::vector<std::pair<Time, size_t>>;
@@ -123,8 +119,33 @@ std::vector<Scenario> CorkCatalogue() {
   return all;
 }
 
+std::vector<Scenario> MoreCatalogue() {
+  std::vector<Scenario> all;
+  auto sent = std::make_shared<Sent>();
+  // Of four writes three say that more follows: each four are one segment.
+  Scenario more = Writer("each_write_that_ends_a_message_sends_it", 100, 10ms, 40, sent);
+  more.connect.stream.no_delay = true;
+  more.exchanges[0].client.write_more = 4;
+  more.check = [sent](World&, std::vector<std::string>* failures) {
+    Wants(failures, sent->size() == 10, std::to_string(sent->size()) + " segments");
+    for (const auto& [when, size] : *sent)
+      Wants(failures, size == 400, "one of " + std::to_string(size) + " bytes");
+  };
+  AddInBothModes(more, &all);
+  // A program that forgets the rest.
+  Scenario alone = Writer("it_leaves_after_200_ms_all_the_same", 100, 1s, 2, sent);
+  alone.exchanges[0].client.write_more = 2;
+  alone.check = [sent](World& w, std::vector<std::string>* failures) {
+    const Duration waited = sent->front().first - w.pair(0).client->connected_at();
+    Wants(failures, waited == 200ms, "waited " + std::to_string(waited / 1ms) + " ms");
+  };
+  AddInBothModes(alone, &all);
+  return all;
+}
+
 SCENARIO_SUITE(Nagle, NagleCatalogue);
 SCENARIO_SUITE(Cork, CorkCatalogue);
+SCENARIO_SUITE(More, MoreCatalogue);
 
 }  // namespace
 }  // namespace mptcptls::sim

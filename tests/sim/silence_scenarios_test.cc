@@ -11,10 +11,6 @@ constexpr uint8_t kTimestampKind = 8;
 
 LinkConfig Wire() { return {.delay = 10ms, .rate = 50'000'000, .queue_bytes = 250'000}; }
 
-void Wants(std::vector<std::string>* failures, bool condition, const std::string& what) {
-  if (!condition) failures->push_back(what);
-}
-
 Scenario Base(const std::string& name, uint64_t client_bytes, uint64_t server_bytes) {
   Scenario s;
   s.name = name;

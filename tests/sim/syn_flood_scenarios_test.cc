@@ -73,10 +73,6 @@ class Flooder {
   uint16_t port_ = 1024;
 };
 
-void Wants(std::vector<std::string>* failures, bool condition, const std::string& what) {
-  if (!condition) failures->push_back(what);
-}
-
 // The flood begins at once and holds the queue full; clients come half a second later.
 Scenario Flooded(const std::string& name, int clients, uint64_t bytes) {
   Scenario s;

@@ -3,7 +3,9 @@
 #ifndef MPTCPTLS_TESTS_UNIT_ENGINE_RELAY_RIG_H_
 #define MPTCPTLS_TESTS_UNIT_ENGINE_RELAY_RIG_H_
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -64,7 +66,7 @@ class FakeConnection final : public Connection {
   size_t received = 0;
   bool stalled = false;
   bool shut_down = false, orphaned = false;
-  bool more_coming = false;
+  Coming coming = Coming::kNothing;  // as Commit() said last
   std::vector<std::string> keys;
   std::optional<StreamOptions> options;
 
@@ -83,11 +85,11 @@ class FakeConnection final : public Connection {
     blocked_ = room == 0;
     return room;
   }
-  void Commit(Time now, size_t bytes, bool more) override {
+  void Commit(Time now, size_t bytes, Coming what) override {
     EXPECT_FALSE(shut_down) << "bytes after the end";
     EXPECT_LE(bytes, kRing - used_);
     used_ += bytes;
-    more_coming = more;
+    coming = what;
     if (!stalled) Drain(now, bytes);
   }
   size_t Write(Time /*now*/, ByteSpan /*bytes*/) override { return 0; }
@@ -138,6 +140,29 @@ class ProgramEnd {
   int fd() const { return socket_.get(); }
   void Close() { socket_.Reset(); }
 
+  // With a descriptor: that of a socket whose SO_MAX_PACING_RATE is `mark`, or, for 0, of a pipe.
+  size_t SendMarked(const std::string& bytes, uint64_t mark) {
+    int ends[2] = {-1, -1};
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    const Descriptor in(ends[0]), out(ends[1]);
+    const Descriptor udp(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(setsockopt(udp.get(), SOL_SOCKET, SO_MAX_PACING_RATE, &mark, sizeof mark), 0);
+    const int fd_sent = mark == 0 ? in.get() : udp.get();
+    alignas(cmsghdr) char space[CMSG_SPACE(sizeof fd_sent)] = {};
+    iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+    msghdr m{};
+    m.msg_iov = &piece;
+    m.msg_iovlen = 1;
+    m.msg_control = space;
+    m.msg_controllen = sizeof space;
+    cmsghdr* const c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd_sent);
+    memcpy(CMSG_DATA(c), &fd_sent, sizeof fd_sent);
+    const ssize_t n = sendmsg(fd(), &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return n > 0 ? static_cast<size_t>(n) : 0;
+  }
   // As many bytes as fit.
   size_t Send(const std::string& bytes, const ucred* as = nullptr) {
     alignas(cmsghdr) char space[CMSG_SPACE(sizeof(ucred))] = {};

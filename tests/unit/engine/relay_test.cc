@@ -158,8 +158,47 @@ TEST_F(RelayTest, OneByteIsAlwaysHeldBackAndNeverHeldUp) {
     rig_.Settle();
     EXPECT_EQ(one.connection.sent.size(), static_cast<size_t>(i * (i + 1) / 2));
     EXPECT_EQ(one.Queued(), 1u);
-    EXPECT_FALSE(one.connection.more_coming);
+    EXPECT_EQ(one.connection.coming, Coming::kNothing);
   }
+}
+
+// MSG_MORE of the program (control.h), for the bytes that were sent with it alone.
+TEST_F(RelayTest, MsgMoreIsToldForItsBytesAlone) {
+  Initiator one(&rig_);
+  one.Open();
+  const Descriptor before(open("/", O_PATH | O_CLOEXEC));
+  const auto what = [&](const std::string& all) {
+    rig_.Settle();
+    EXPECT_EQ(one.connection.sent, all);
+    EXPECT_EQ(one.Queued(), 1u);
+    return one.connection.coming;
+  };
+  one.program.SendMarked("abc", 3);
+  EXPECT_EQ(what("abc"), Coming::kLater);
+  one.program.Send("de");
+  EXPECT_EQ(what("abcde"), Coming::kNothing);
+  one.program.SendMarked("f", 1);
+  EXPECT_EQ(what("abcdef"), Coming::kLater);
+  one.program.SendMarked("gh", 2);
+  EXPECT_EQ(what("abcdefgh"), Coming::kLater);
+  one.program.Send("i");
+  EXPECT_EQ(what("abcdefghi"), Coming::kNothing);
+  // Several at once: the last one decides.
+  one.program.SendMarked("12", 2);
+  one.program.SendMarked("34", 2);
+  one.program.Send("5");
+  EXPECT_EQ(what("abcdefghi12345"), Coming::kNothing);
+  one.program.Send("67");
+  one.program.SendMarked("8", 1);
+  EXPECT_EQ(what("abcdefghi12345678"), Coming::kLater);
+  // A mark that says too much, and what is none.
+  one.program.SendMarked("x", 1u << 20);
+  EXPECT_EQ(what("abcdefghi12345678x"), Coming::kNothing);
+  one.program.SendMarked("yz", 0);
+  EXPECT_EQ(what("abcdefghi12345678xyz"), Coming::kNothing);
+  // No descriptor stays.
+  const Descriptor after(open("/", O_PATH | O_CLOEXEC));
+  EXPECT_EQ(after.get(), before.get() + 1);
 }
 
 TEST_F(RelayTest, WhatTheNetworkSentBeforeTheProgramWasReadyIsKept) {
@@ -198,7 +237,7 @@ TEST_F(RelayTest, NetworkThatDoesNotSendHoldsTheProgramUp) {
   const std::string bytes(FakeConnection::kRing + 500, 'b');
   ASSERT_EQ(one.program.Send(bytes), bytes.size());
   rig_.Settle();
-  EXPECT_TRUE(one.connection.more_coming);
+  EXPECT_EQ(one.connection.coming, Coming::kNow);
   EXPECT_EQ(one.Queued(), 501u) << "the ring is full; one of these was forwarded";
   one.connection.Drain(rig_.now(), 1);
   rig_.Settle();

@@ -33,6 +33,15 @@ TEST(Nagle, CorkWaitsForMoreWhateverIsOnItsWay) {
   }
 }
 
+TEST(Nagle, MoreIsACorkForOneWrite) {
+  Nagle nagle;
+  nagle.Set(true, false);
+  nagle.SetMore(true);
+  EXPECT_EQ(nagle.OfShort(100, 0), Wait::kForMore);
+  nagle.SetMore(false);
+  EXPECT_EQ(nagle.OfShort(100, 0), Wait::kNo);
+}
+
 TEST(Nagle, FlushedBytesLeave) {
   Nagle nagle;
   nagle.Set(false, true);

@@ -368,6 +368,71 @@ TEST_F(Listening, AcceptsUnderTheClientsAddress) {
   close(fd);
 }
 
+// What the engine sees of the next bytes: "bytes", or "bytes+N" under a mark for N bytes.
+std::string ReceivedMarked(int engine) {
+  char bytes[100];
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))];
+  iovec piece{bytes, sizeof bytes};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = space;
+  message.msg_controllen = sizeof space;
+  const ssize_t n = recvmsg(engine, &message, MSG_CMSG_CLOEXEC);
+  if (n < 0) return strerrorname_np(errno);
+  std::string text(bytes, static_cast<size_t>(n));
+  const cmsghdr* const c = CMSG_FIRSTHDR(&message);
+  if (c == nullptr || c->cmsg_type != SCM_RIGHTS) return text;
+  int mark = -1;
+  memcpy(&mark, CMSG_DATA(c), sizeof mark);
+  uint64_t number = 0;
+  socklen_t length = sizeof number;
+  EXPECT_EQ(getsockopt(mark, SOL_SOCKET, SO_MAX_PACING_RATE, &number, &length), 0);
+  close(mark);
+  return text + "+" + std::to_string(number);
+}
+
+int LowestFree() {
+  const int fd = open("/", O_PATH | O_CLOEXEC);
+  close(fd);
+  return fd;
+}
+
+TEST_F(Listening, MsgMoreTravelsWithItsBytes) {
+  const int engine = engine_.Deliver(client_);
+  const int fd = accept(listener_, nullptr, nullptr);
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(Received(engine), std::string(1, static_cast<char>(control::kAcceptByte)));
+  const int free = LowestFree();
+  errno = 77;
+  EXPECT_EQ(send(fd, "head", 4, MSG_MORE | MSG_NOSIGNAL), 4);
+  EXPECT_EQ(errno, 77);
+  EXPECT_EQ(ReceivedMarked(engine), "head+4");
+  EXPECT_EQ(send(fd, "plain", 5, 0), 5);
+  EXPECT_EQ(ReceivedMarked(engine), "plain");
+  EXPECT_EQ(sendto(fd, "to", 2, MSG_MORE, nullptr, 0), 2);
+  EXPECT_EQ(ReceivedMarked(engine), "to+2");
+  char first[] = "first ", second[] = "second";
+  iovec pieces[] = {{first, 6}, {second, 6}};
+  msghdr message{};
+  message.msg_iov = pieces;
+  message.msg_iovlen = 2;
+  EXPECT_EQ(sendmsg(fd, &message, MSG_MORE), 12);
+  EXPECT_EQ(ReceivedMarked(engine), "first second+12");
+  EXPECT_EQ(message.msg_controllen, 0u);
+  // Too long for one piece: without a mark.
+  const std::string large(control::kMostMarked + 1, 'x');
+  EXPECT_EQ(send(fd, large.data(), large.size(), MSG_MORE), static_cast<ssize_t>(large.size()));
+  EXPECT_EQ(ReceivedMarked(engine), std::string(100, 'x'));
+  EXPECT_EQ(LowestFree(), free);
+  close(engine);
+  errno = 77;
+  EXPECT_EQ(send(fd, "x", 1, MSG_MORE | MSG_NOSIGNAL), -1);
+  EXPECT_NE(errno, 77);
+  EXPECT_EQ(LowestFree(), engine);
+  close(fd);
+}
+
 TEST_F(Listening, AStrangerIsRefused) {
   sockaddr_un name;
   socklen_t length = sizeof name;
