@@ -33,7 +33,8 @@ PAWS ignored|stack/tcp/subflow_input.cc|s/if (!segment.rst \&\& !PassesPaws(segm
 DSACKs do not widen RACK's window|stack/tcp/subflow_undo.cc|s/^  reordering_.OnDuplicate(.*);//|sim_scenario_test|Recovery.Reordering*
 lateness not measured|stack/tcp/subflow_output.cc|s/  if (range.transmissions == 1) reordering_.OnRetransmit(.*);//|sim_scenario_test|Recovery.Reordering*
 duplicates not reported|stack/tcp/subflow_input.cc|s/    duplicate_ = {begin, .*};//|unit_tcp|DuplicateSack.*
-spurious reductions stay|stack/tcp/subflow_undo.cc|s/  if (late .* twice) Undo(now);//|sim_scenario_test|Recovery.ADelaySpike*
+spurious reductions stay|stack/tcp/subflow_undo.cc|s/  if (late .* untouched) Undo(now);//|sim_scenario_test|Recovery.ADelaySpike*
+what comes untouched is congestion|stack/tcp/subflow_undo.cc|s/      in_recovery_ \&\& !undo_.retransmitted .*/      false;/|sim_scenario_test|Recovery.*FirstWindow*
 F-RTO off|stack/tcp/subflow_recovery.cc|s/  frto_ = anew \&\& !reneged;/  frto_ = false;/|unit_tcp|Frto.*
 tail loss probe off|stack/tcp/subflow_recovery.cc|s/  if (now + wait < retransmit_.deadline()) probe_.Set(now + wait);//|sim_scenario_test|*Loss*last_data_packet*
 window halves at once, no PRR|stack/tcp/subflow_recovery.cc|s/^    ReduceProportionally(news, more_lost);/    congestion_->set_cwnd(congestion_->ssthresh());/|unit_tcp|ProportionalReduction.*
@@ -45,6 +46,7 @@ window kept over an idle time|stack/tcp/subflow_output.cc|s/  if (sent_.empty() 
 window grows unused|stack/tcp/subflow_recovery.cc|s/news.delivered > 0 \&\& (cwnd_limited_ .. in_loss_)/news.delivered > 0/|unit_tcp|*
 ECN's echo ignored|stack/tcp/subflow_ack.cc|s/  TakeCongestionEcho(segment);//|sim_scenario_test|Recovery.Congestion*
 Nagle off|stack/mptcp/data_send.cc|s/    switch (nagle_.OfShort(end, una_)) {/    switch (Nagle::Wait::kNo) {/|sim_scenario_test|*Nagle*
+MSG_MORE ignored|stack/mptcp/connection_impl.cc|s/  nagle_.SetMore(coming == Coming::kLater);//|sim_scenario_test|*More*
 cork without an end|stack/mptcp/data_send.cc|s/          cork_timer_.Set(now + Nagle::kCorked);//|sim_scenario_test|*Cork*
 window told byte by byte|stack/tcp/subflow_window.cc|s/  const uint64_t told = .*/  const uint64_t told = window;/|sim_scenario_test|*Window*:*ClosedWindow*:*WindowEdge*
 ACKs never delayed|stack/tcp/subflow_window.cc|s/  if (ack_now_ .. acks_.AtOnce(unacked_bytes_)) return SendAck(now);/  return SendAck(now);/|unit_tcp|Arrival.*

@@ -1,8 +1,8 @@
-// When a reduction was for nothing: what seemed lost was late. Three signs: an acknowledgement that
+// When a reduction was for nothing: what seemed lost was late. Four signs: an acknowledgement that
 // echoes a time stamp older than the retransmission (Eifel, RFC 3522); the acknowledgement of what
 // was sent before a timeout and not again (F-RTO, RFC 5682); every retransmission reported as
-// arrived twice (DSACK, RFC 2883 and 3708). The window goes back to what it was (RFC 4015, RFC 9438
-// 4.9).
+// arrived twice (DSACK, RFC 2883 and 3708); everything arrived before it could be sent again. The
+// window goes back to what it was (RFC 4015, RFC 9438 4.9).
 #include "stack/tcp/subflow_impl.h"
 
 namespace mptcptls {
@@ -50,7 +50,10 @@ void Subflow::Impl::DetectSpurious(Time now, const News& news) {
   const bool telling = frto_hold_ || (sack_ && (!news.advanced || !echo_));
   const bool original = in_loss_ && frto_ && telling && news.original > 0;
   const bool twice = undo_.retransmitted && undo_.outstanding == 0 && news.duplicate;
-  if (late || original || twice) Undo(now);
+  // All that was marked as lost has come, and nothing was sent again: the window had no room.
+  const bool untouched =
+      in_recovery_ && !undo_.retransmitted && undo_.outstanding == 0 && sent_.lost() == 0;
+  if (late || original || twice || untouched) Undo(now);
 }
 
 void Subflow::Impl::Undo(Time now) {

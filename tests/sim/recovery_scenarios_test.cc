@@ -88,6 +88,20 @@ TEST(Recovery, ReorderingBeyondTheRoundTripCostsLittle) {
   EXPECT_LT(retransmitted, lost + kSeeds * 16 * kMiB / 25);
 }
 
+// The first window is small: what is late in it counts as lost, and comes before there is room to
+// send it again. That is no congestion, or slow start would be over with ten segments.
+TEST(Recovery, ReorderingInTheFirstWindowEndsNoSlowStart) {
+  const LinkConfig link{.delay = 50ms,
+                        .rate = 100'000'000,
+                        .queue_bytes = 1'250'000,
+                        .reorder = 0.3,
+                        .reorder_delay = 5ms};
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    const Result r = RunIt(Download(link, 16 * kMiB, 5s), seed);
+    EXPECT_THAT(r.failures, testing::IsEmpty()) << "seed " << seed << ": " << r.summary;
+  }
+}
+
 // RFC 5682, RFC 4015: the path is half a second longer for a second. Nothing is lost, so next to
 // nothing is sent again.
 TEST(Recovery, ADelaySpikeIsNoLoss) {
