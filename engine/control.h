@@ -129,7 +129,7 @@ inline constexpr uint32_t kMaxPending = 64u << 20;
 
 // MSG_MORE (send(2)), said in the stream itself: the bytes travel with one descriptor (SCM_RIGHTS)
 // of any socket whose SO_MAX_PACING_RATE is their number. Only for so few that the kernel keeps
-// them in one piece; longer writes need no mark, as all but their end fills segments.
+// them in one piece: of a longer write, whose end may then leave by itself, the flag is not told.
 inline constexpr uint32_t kMostMarked = 16384;
 
 struct ListenRequest {

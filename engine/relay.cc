@@ -259,18 +259,19 @@ bool Relay::ReadProgram() {
   const size_t first = std::min(fresh - 1, regions[0].size());
   if (first > 0) pieces[message.msg_iovlen++] = {regions[0].data(), first};
   if (first < fresh - 1) pieces[message.msg_iovlen++] = {regions[1].data(), fresh - 1 - first};
-  size_t taken = 0;
-  bool later = false;  // the last byte taken was sent with MSG_MORE
+  size_t taken = 0, for_later = 0;  // for_later: how many at the end were sent with MSG_MORE
+  size_t marked = 0;
   if (message.msg_iovlen > 0) {
-    size_t marked = 0;
     const ssize_t n = ReceiveMarked(socket_.get(), &message, 0, &marked);
     if (n <= 0) return false;
     held_back_ = false;
     taken = static_cast<size_t>(n) - skip;
-    // Marked bytes end what is read; whether all of them were, and the next byte is another's, is
-    // known where at most the held byte came before them. Else it is taken for another's.
+    // Marked bytes end what is read. Whether all of them were, and the next byte is another's, is
+    // known where at most the held byte came before them; else it is taken for another's.
     const size_t before = skip > 0 && !held_marked_ ? 1 : 0;
-    later = marked > 0 && (taken < fresh - 1 || static_cast<size_t>(n) - before < marked);
+    const bool partly = static_cast<size_t>(n) - before < marked;
+    if (taken < fresh - 1 || partly) for_later = std::min(marked, taken);
+    if (partly) ++for_later;  // and the next byte
   }
   if (taken == fresh - 1) {
     uint8_t* last = taken < regions[0].size() ? regions[0].data() + taken
@@ -279,11 +280,10 @@ bool Relay::ReadProgram() {
     msghdr peek{};
     peek.msg_iov = &piece;
     peek.msg_iovlen = 1;
-    size_t marked = 0;
     if (ReceiveMarked(socket_.get(), &peek, MSG_PEEK, &marked) == 1) {
       held_back_ = true;
       held_marked_ = marked > 0;
-      later |= held_marked_;
+      if (held_marked_) for_later = 1;
       ++taken;
     }
   }
@@ -291,9 +291,15 @@ bool Relay::ReadProgram() {
   const size_t in_first = std::min(taken, regions[0].size());
   Look(&from_program_, regions[0].first(in_first));
   Look(&from_program_, regions[1].first(taken - in_first));
-  connection_->Commit(now(), taken,
+  for_later = std::min(for_later, taken);
+  // What came before it without the flag does not wait with it.
+  if (for_later > 0 && for_later < taken) {
+    connection_->Commit(now(), taken - for_later, Coming::kNothing);
+    if (connection_ == nullptr) return false;
+  }
+  connection_->Commit(now(), for_later > 0 ? for_later : taken,
                       queued - skip > taken ? Coming::kNow
-                      : later               ? Coming::kLater
+                      : for_later > 0       ? Coming::kLater
                                             : Coming::kNothing);
   return true;
 }

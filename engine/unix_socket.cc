@@ -53,12 +53,11 @@ ssize_t ReceiveMarked(int socket, msghdr* message, int flags, size_t* marked) {
   if (n <= 0) return n;
   for (cmsghdr* c = CMSG_FIRSTHDR(message); c != nullptr; c = CMSG_NXTHDR(message, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    // There is room for one or, with padding, two.
     for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
       int number = -1;
       memcpy(&number, reinterpret_cast<const char*>(c) + at, sizeof number);
       const Descriptor mark(number);
-      // A stranger may send any descriptor: nothing is asked of it that could block.
+      // A stranger may send any descriptor: nothing is asked of it that could wait for him.
       uint64_t bytes = 0;
       socklen_t length = sizeof bytes;
       if (getsockopt(mark.get(), SOL_SOCKET, SO_MAX_PACING_RATE, &bytes, &length) == 0 &&

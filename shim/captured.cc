@@ -15,6 +15,7 @@ constexpr uint64_t kReported = 1ull << 32;
 constexpr uint64_t kUp = 1ull << 33;
 constexpr uint64_t kNoDelay = 1ull << 34;
 constexpr uint64_t kCork = 1ull << 35;
+constexpr uint64_t kMore = 1ull << 36;
 
 bool GetInt(int fd, int level, int option, int* value) {
   socklen_t length = sizeof *value;
@@ -70,6 +71,7 @@ Notes ReadNotes(int fd) {
   notes.up = (word & kUp) != 0;
   notes.no_delay = (word & kNoDelay) != 0;
   notes.cork = (word & kCork) != 0;
+  notes.more = (word & kMore) != 0;
   return notes;
 }
 
@@ -77,7 +79,7 @@ void WriteNotes(int fd, const Notes& notes) {
   const ErrnoKeeper keeper;
   const uint64_t word = notes.send_buffer | (notes.reported ? kReported : 0) |
                         (notes.up ? kUp : 0) | (notes.no_delay ? kNoDelay : 0) |
-                        (notes.cork ? kCork : 0);
+                        (notes.cork ? kCork : 0) | (notes.more ? kMore : 0);
   real::setsockopt()(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &word, sizeof word);
 }
 

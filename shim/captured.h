@@ -26,6 +26,7 @@ struct Notes {
   bool up = false;           // was seen connected
   bool no_delay = false;     // TCP_NODELAY
   bool cork = false;         // TCP_CORK
+  bool more = false;         // MSG_MORE was used: what it held may wait in the engine
 };
 Notes ReadNotes(int fd);
 void WriteNotes(int fd, const Notes& notes);

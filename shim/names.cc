@@ -95,7 +95,8 @@ MPTCPTLS_HOOK ssize_t sendto(int fd, const void* bytes, size_t size, int flags,
       length = 0;
     }
   }
-  if ((flags & MSG_MORE) != 0 && address == nullptr) return send(fd, bytes, size, flags);
+  if ((flags & MSG_MORE) != 0 && address == nullptr && Enabled() && Captured(fd, &name))
+    return SendMore(fd, bytes, size, flags);
   return real::sendto()(fd, bytes, size, flags, address, length);
 }
 

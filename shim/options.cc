@@ -81,7 +81,7 @@ int GetFromEngine(int fd, int level, int option, void* value, socklen_t* length)
 // Servers ask for TCP_NODELAY and TCP_CORK again and again: the engine is told when they change. It
 // answers when it has done so, so that what is written next is under the new value, and what was
 // written before has left where the change says so (ARCHITECTURE.md 4: requests come with the
-// descriptor; a message in the stream itself is not possible, as it is the program's).
+// descriptor). What sends at once, sends what MSG_MORE held too, also when nothing changes.
 int SetAtEngine(int fd, int level, int option, const void* value, socklen_t length) {
   if (level == IPPROTO_TCP && (option == TCP_NODELAY || option == TCP_CORK)) {
     int number = 0;
@@ -89,7 +89,8 @@ int SetAtEngine(int fd, int level, int option, const void* value, socklen_t leng
     memcpy(&number, value, sizeof number);
     Notes notes = ReadNotes(fd);
     bool& noted = option == TCP_NODELAY ? notes.no_delay : notes.cork;
-    if (noted == (number != 0)) return 0;
+    const bool flushes = notes.more && (option == TCP_NODELAY) == (number != 0);
+    if (noted == (number != 0) && !flushes) return 0;
     noted = number != 0;
     WriteNotes(fd, notes);
     // Where nobody answers there is no connection any more that it could matter to.

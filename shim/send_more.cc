@@ -1,8 +1,10 @@
 #include "shim/send_more.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "shim/captured.h"
@@ -16,6 +18,21 @@ size_t SizeOf(const msghdr& message) {
   size_t size = 0;
   for (size_t i = 0; i < message.msg_iovlen; ++i) size += message.msg_iov[i].iov_len;
   return size;
+}
+
+// Each mark in a queue counts against what its user may have on the way (unix(7)); behind much that
+// is not read yet it says nothing of use.
+bool QueueIsLong(int fd) {
+  constexpr int kLong = 65536;  // the byte that the engine leaves keeps up to 36 KiB alone
+  int queued = 0;
+  return ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > kLong;
+}
+
+void NoteMore(int fd) {
+  Notes notes = ReadNotes(fd);
+  if (notes.more) return;
+  notes.more = true;
+  WriteNotes(fd, notes);
 }
 
 // A descriptor that says `bytes`; -1: there can be none. Not a unix socket, which the kernel would
@@ -36,10 +53,12 @@ ssize_t SendMore(int fd, const msghdr& message, int flags) {
   const int saved = errno;
   flags &= ~MSG_MORE;
   const size_t size = SizeOf(message);
-  const bool markable = size > 0 && size <= control::kMostMarked && message.msg_controllen == 0;
+  const bool markable =
+      size > 0 && size <= control::kMostMarked && message.msg_controllen == 0 && !QueueIsLong(fd);
   const int mark = markable ? NewMark(size) : -1;
   errno = saved;
   if (mark < 0) return real::sendmsg()(fd, &message, flags);
+  NoteMore(fd);
   alignas(cmsghdr) char space[CMSG_SPACE(sizeof mark)] = {};
   msghdr marked = message;
   marked.msg_control = space;
@@ -49,14 +68,24 @@ ssize_t SendMore(int fd, const msghdr& message, int flags) {
   c->cmsg_type = SCM_RIGHTS;
   c->cmsg_len = CMSG_LEN(sizeof mark);
   memcpy(CMSG_DATA(c), &mark, sizeof mark);
-  const ssize_t sent = real::sendmsg()(fd, &marked, flags);
+  // It does not wait, so that no thread that is cancelled and no fork keeps the mark.
+  const ssize_t sent = real::sendmsg()(fd, &marked, flags | MSG_DONTWAIT);
   const int error = sent < 0 ? errno : saved;
   close(mark);
   errno = saved;
-  // Too many descriptors are on their way already (unix(7)).
-  if (sent < 0 && error == ETOOMANYREFS) return real::sendmsg()(fd, &message, flags);
+  // No room; or too many descriptors are on their way (unix(7)).
+  if (sent < 0 && (error == EAGAIN || error == ETOOMANYREFS))
+    return real::sendmsg()(fd, &message, flags);
   errno = error;
   return sent;
+}
+
+ssize_t SendMore(int fd, const void* bytes, size_t size, int flags) {
+  iovec piece{const_cast<void*>(bytes), size};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  return SendMore(fd, message, flags);
 }
 
 }  // namespace mptcptls::shim
@@ -67,9 +96,5 @@ MPTCPTLS_HOOK ssize_t send(int fd, const void* bytes, size_t size, int flags) {
   mptcptls::control::Name name;
   if ((flags & MSG_MORE) == 0 || !Enabled() || !Captured(fd, &name))
     return real::send()(fd, bytes, size, flags);
-  iovec piece{const_cast<void*>(bytes), size};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  return SendMore(fd, message, flags);
+  return SendMore(fd, bytes, size, flags);
 }

@@ -10,6 +10,7 @@ namespace mptcptls::shim {
 // sendmsg() of `message`, which has no address, with MSG_MORE among the flags. Where it cannot be
 // told the bytes are sent without.
 ssize_t SendMore(int fd, const msghdr& message, int flags);
+ssize_t SendMore(int fd, const void* bytes, size_t size, int flags);  // send()
 
 }  // namespace mptcptls::shim
 

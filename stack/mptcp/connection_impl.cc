@@ -163,7 +163,8 @@ void ConnectionImpl::NewPassivePath(const FourTuple& tuple, const LocalAddress& 
 
 void ConnectionImpl::SetOptions(Time now, const StreamOptions& options) {
   if (closed_) return;
-  const bool flush = (options.no_delay && !options_.no_delay) || (!options.cork && options_.cork);
+  const bool flush = (options.no_delay && !options_.no_delay) || (!options.cork && options_.cork) ||
+                     (nagle_.more() && (options.no_delay || !options.cork));
   options_ = options;
   nagle_.Set(options.no_delay, options.cork);
   for (size_t i = 0; i < paths_.size(); ++i) {

@@ -202,6 +202,7 @@ void ConnectionImpl::OnAcked(Subflow& subflow, Time, uint32_t bytes) {
   if (!mptcp() && bytes > 0) {
     // One subflow, in order: its acknowledgements are the connection's.
     una_ = std::max(una_, std::min(next_, subflow.Info().bytes_acked));
+    nagle_.SetMore(false);
     send_.Release(una_);
   }
 }
@@ -217,6 +218,7 @@ void ConnectionImpl::TakeDataAck(Time now, uint64_t dsn) {
   const uint64_t bytes = std::min(offset, next_);
   if (static_cast<int64_t>(bytes - una_) <= 0) return;
   una_ = bytes;
+  nagle_.SetMore(false);
   data_timeouts_ = 0;
   send_.Release(una_);
   reinject_.RemoveBelow(una_);

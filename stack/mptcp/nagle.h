@@ -23,8 +23,10 @@ class Nagle {
     no_delay_ = no_delay;
     cork_ = cork;
   }
-  // MSG_MORE, of what was written last.
+  // MSG_MORE, of what was written last. The next acknowledgement ends it, as in Linux: only the
+  // call itself knows the flag.
   void SetMore(bool more) { more_ = more; }
+  bool more() const { return more_; }
   // What was written below `tail` leaves at once, whatever the options say.
   void Flush(uint64_t tail) { flushed_ = std::max(flushed_, tail); }
 

@@ -7,10 +7,7 @@ namespace {
 
 constexpr uint32_t kMaxMultiplier = 255;  // as Linux's
 constexpr int kPersistence = 16;          // RFC 8985 6.2, step 4
-// Ours. A segment that is lost for good must be found well before the retransmission timer does,
-// which waits for srtt and 200 ms at least.
-constexpr int kMostRoundTrips = 4;
-constexpr Duration kMostBeyond = std::chrono::milliseconds(100);
+constexpr int kMostRoundTrips = 4;        // ours
 
 }  // namespace
 
@@ -19,13 +16,23 @@ void Reordering::OnRetransmit(Seq begin, Seq end, Time first_sent) {
   next_ = (next_ + 1) % sent_.size();
 }
 
-void Reordering::OnDuplicate(Time now, Seq begin, Seq end, Seq snd_una, Seq snd_nxt) {
+void Reordering::OnOriginal(Time now, Seq begin, Seq end) {
+  if (Measure(now, begin, end)) persists_ = kPersistence;
+}
+
+// Each retransmission once: what is reported later is something else.
+bool Reordering::Measure(Time now, Seq begin, Seq end) {
   for (Sent& s : sent_) {
     if (s.first_sent == Time{} || begin < s.begin || s.end < end) continue;
     latest_ = std::max<Duration>(latest_, now - s.first_sent);
     s = {};
-    break;
+    return true;
   }
+  return false;
+}
+
+void Reordering::OnDuplicate(Time now, Seq begin, Seq end, Seq snd_una, Seq snd_nxt) {
+  Measure(now, begin, end);
   if (snd_una < round_end_ && persists_ > 0) return;
   multiplier_ = std::min(multiplier_ + 1, kMaxMultiplier);
   round_end_ = snd_nxt;
@@ -38,10 +45,9 @@ void Reordering::OnRecovery() {
   latest_ = Duration{0};
 }
 
-Duration Reordering::Window(Duration srtt, Duration min_rtt) const {
+Duration Reordering::Window(Duration srtt, Duration min_rtt, Duration most) const {
   const Duration stepped = std::min<Duration>(multiplier_ * (min_rtt / 4), srtt);
-  const Duration measured =
-      std::min<Duration>({latest_ - min_rtt, kMostRoundTrips * srtt, srtt + kMostBeyond});
+  const Duration measured = std::min<Duration>({latest_ - min_rtt, kMostRoundTrips * srtt, most});
   return std::max(stepped, measured);
 }
 

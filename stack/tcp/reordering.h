@@ -1,8 +1,9 @@
 // How long an overtaken segment is waited for before it counts as lost (RFC 8985 6.2, steps 2 and
 // 4). The RFC widens the window by a quarter of min_rtt for each round trip with a DSACK, up to
-// srtt. That is too little where packets come later than a whole round trip, so a DSACK is also
-// measured: the longest time from a segment's first transmission to the report that it came twice
-// is how late it was, if not later still.
+// srtt. That is too little where packets come later than a whole round trip, so lateness is also
+// measured, by what was sent again for nothing: from a segment's first transmission to the
+// acknowledgement of that one (Eifel's time stamps tell), or, where its copy came first, to the
+// DSACK. (Without time stamps the DSACK may be the copy's; then it is less late than it seems.)
 #ifndef MPTCPTLS_STACK_TCP_REORDERING_H_
 #define MPTCPTLS_STACK_TCP_REORDERING_H_
 
@@ -19,15 +20,21 @@ class Reordering {
   // A segment was delivered after one that was sent later, or a recovery was for nothing.
   void OnSeen() { seen_ = true; }
   bool seen() const { return seen_; }
-  // [begin, end) is about to be sent for the second time.
+  // [begin, end) was overtaken and is about to be sent for the second time.
   void OnRetransmit(Seq begin, Seq end, Time first_sent);
+  // Its first transmission arrived, before the second.
+  void OnOriginal(Time now, Seq begin, Seq end);
   // The peer got [begin, end) twice; our snd_una and snd_nxt tell one round trip from the next.
   void OnDuplicate(Time now, Seq begin, Seq end, Seq snd_una, Seq snd_nxt);
   // The window stays wide for sixteen recoveries after the last DSACK.
   void OnRecovery();
-  Duration Window(Duration srtt, Duration min_rtt) const;
+  // Never above `most`, or srtt if that is more: what is lost for good has to be found before the
+  // retransmission timer does.
+  Duration Window(Duration srtt, Duration min_rtt, Duration most) const;
 
  private:
+  bool Measure(Time now, Seq begin, Seq end);
+
   struct Sent {
     Seq begin, end;
     Time first_sent{};

@@ -155,7 +155,12 @@ void Subflow::Impl::TakeCumulative(Time now, Seq ack, News* news) {
   for (size_t i = 0; i < stop; ++i) {
     const SentRange& range = sent_.ranges().front();
     sent_again |= range.transmissions > 1;
-    if (range.fate != Fate::kSacked) Delivered(now, range, news);
+    if (range.fate != Fate::kSacked) {
+      if (range.transmissions > 1 && echo_ && Older(*echo_, TimestampClock(range.sent_at))) {
+        reordering_.OnOriginal(now, range.begin, range.end());
+      }
+      Delivered(now, range, news);
+    }
     news->payload += static_cast<uint32_t>(range.payload.size());
     sent_.PopFront();
   }

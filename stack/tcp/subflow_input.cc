@@ -174,10 +174,10 @@ void Subflow::Impl::NoteOld(const Segment& segment) {
   }
 }
 
-// The first FIN is the stream's end, unless it claims an end that was passed already.
+// The first FIN is the stream's end. It does not lie below rcv_nxt: the segment would not be
+// acceptable.
 void Subflow::Impl::NoteFin(const Segment& segment) {
-  const uint64_t at = OffsetOf(segment.seq) + segment.payload.size();
-  if (!fin_offset_ && static_cast<int64_t>(at - rcv_offset_) >= 0) fin_offset_ = at;
+  if (!fin_offset_) fin_offset_ = OffsetOf(segment.seq) + segment.payload.size();
 }
 
 // What of `bytes` at `begin` lies before the peer's FIN, where that is known.

@@ -185,7 +185,10 @@ void Subflow::Impl::RetransmitLost(Time now) {
 void Subflow::Impl::Retransmit(Time now, size_t index) {
   SentRange& range = sent_.ranges()[index];
   sent_.SetFate(&range, SentRange::Fate::kInFlight);
-  if (range.transmissions == 1) reordering_.OnRetransmit(range.begin, range.end(), range.sent_at);
+  // A probe or a timeout says nothing of reordering.
+  if (in_recovery_ && range.transmissions == 1) {
+    reordering_.OnRetransmit(range.begin, range.end(), range.sent_at);
+  }
   ++range.transmissions;
   range.sent_at = now;
   if (range.mtu_probe) LoseProbe(now, &range);

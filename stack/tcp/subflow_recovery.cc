@@ -20,7 +20,10 @@ Duration Subflow::Impl::ReorderingWindow() const {
   const bool eager = !reordering_.seen() &&
                      (in_recovery_ || in_loss_ || sent_.sacked() >= kDuplicateThreshold * mss_);
   if (eager) return Duration{0};
-  return reordering_.Window(rtt_.srtt(), rtt_.min());
+  // A deadline is that long after the RTT of the newest packet delivered, and the repair takes
+  // time.
+  constexpr Duration kBeforeTimeout = std::chrono::milliseconds(20);
+  return reordering_.Window(rtt_.srtt(), rtt_.min(), rtt_.Rto() - rack_rtt_ - kBeforeTimeout);
 }
 
 // RFC 8985 6.2 step 5: what was sent before something that was delivered, and has had its time.

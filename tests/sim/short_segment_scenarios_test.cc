@@ -122,8 +122,9 @@ std::vector<Scenario> CorkCatalogue() {
 std::vector<Scenario> MoreCatalogue() {
   std::vector<Scenario> all;
   auto sent = std::make_shared<Sent>();
-  // Of four writes three say that more follows: each four are one segment.
-  Scenario more = Writer("each_write_that_ends_a_message_sends_it", 100, 10ms, 40, sent);
+  // Of four writes three say that more follows: each four are one segment. All within a round trip,
+  // as an acknowledgement lets go of what is held.
+  Scenario more = Writer("each_write_that_ends_a_message_sends_it", 100, 1ms, 40, sent);
   more.connect.stream.no_delay = true;
   more.exchanges[0].client.write_more = 4;
   more.check = [sent](World&, std::vector<std::string>* failures) {
@@ -132,6 +133,16 @@ std::vector<Scenario> MoreCatalogue() {
       Wants(failures, size == 400, "one of " + std::to_string(size) + " bytes");
   };
   AddInBothModes(more, &all);
+  // 99 writes in 990 ms say that more follows: each round trip's acknowledgement sends what there
+  // is.
+  Scenario held = Writer("an_acknowledgement_lets_go", 10, 10ms, 100, sent);
+  held.connect.stream.no_delay = true;
+  held.exchanges[0].client.write_more = 100;
+  held.check = [sent](World&, std::vector<std::string>* failures) {
+    Wants(failures, sent->size() >= 8 && sent->size() <= 11,
+          std::to_string(sent->size()) + " segments");
+  };
+  AddInBothModes(held, &all);
   // A program that forgets the rest.
   Scenario alone = Writer("it_leaves_after_200_ms_all_the_same", 100, 1s, 2, sent);
   alone.exchanges[0].client.write_more = 2;

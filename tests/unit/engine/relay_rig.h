@@ -67,6 +67,7 @@ class FakeConnection final : public Connection {
   bool stalled = false;
   bool shut_down = false, orphaned = false;
   Coming coming = Coming::kNothing;  // as Commit() said last
+  std::vector<std::pair<size_t, Coming>> commits;
   std::vector<std::string> keys;
   std::optional<StreamOptions> options;
 
@@ -90,6 +91,7 @@ class FakeConnection final : public Connection {
     EXPECT_LE(bytes, kRing - used_);
     used_ += bytes;
     coming = what;
+    commits.emplace_back(bytes, what);
     if (!stalled) Drain(now, bytes);
   }
   size_t Write(Time /*now*/, ByteSpan /*bytes*/) override { return 0; }

@@ -188,9 +188,12 @@ TEST_F(RelayTest, MsgMoreIsToldForItsBytesAlone) {
   one.program.SendMarked("34", 2);
   one.program.Send("5");
   EXPECT_EQ(what("abcdefghi12345"), Coming::kNothing);
+  // What came before without the flag is no part of it.
   one.program.Send("67");
   one.program.SendMarked("8", 1);
   EXPECT_EQ(what("abcdefghi12345678"), Coming::kLater);
+  EXPECT_EQ(one.connection.commits.back(), std::pair(size_t{1}, Coming::kLater));
+  EXPECT_EQ(one.connection.commits.rbegin()[1], std::pair(size_t{2}, Coming::kNothing));
   // A mark that says too much, and what is none.
   one.program.SendMarked("x", 1u << 20);
   EXPECT_EQ(what("abcdefghi12345678x"), Coming::kNothing);
