@@ -35,6 +35,7 @@ lateness not measured|stack/tcp/subflow_output.cc|s/  if (range.transmissions ==
 duplicates not reported|stack/tcp/subflow_input.cc|s/    duplicate_ = {begin, .*};//|unit_tcp|DuplicateSack.*
 spurious reductions stay|stack/tcp/subflow_undo.cc|s/  if (late .* untouched) Undo(now);//|sim_scenario_test|Recovery.ADelaySpike*
 what comes untouched is congestion|stack/tcp/subflow_undo.cc|s/      in_recovery_ \&\& !undo_.retransmitted .*/      false;/|sim_scenario_test|Recovery.*FirstWindow*
+what data has no room to tell is lost|stack/tcp/subflow_recovery.cc|s/  const bool eager = sacks_told_ \&\& /  const bool eager = /|sim_scenario_test|*PathMtuFiltered*without_segmentation*
 F-RTO off|stack/tcp/subflow_recovery.cc|s/  frto_ = anew \&\& !reneged;/  frto_ = false;/|unit_tcp|Frto.*
 tail loss probe off|stack/tcp/subflow_recovery.cc|s/  if (now + wait < retransmit_.deadline()) probe_.Set(now + wait);//|sim_scenario_test|*Loss*last_data_packet*
 window halves at once, no PRR|stack/tcp/subflow_recovery.cc|s/^    ReduceProportionally(news, more_lost);/    congestion_->set_cwnd(congestion_->ssthresh());/|unit_tcp|ProportionalReduction.*

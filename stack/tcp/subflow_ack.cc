@@ -32,6 +32,9 @@ void Subflow::Impl::ProcessAck(Time now, const Segment& segment) {
   }
   const uint32_t acked = snd_una_ - una_before;
   if (sack_) {
+    // Beside data and a DSS there may be no room for blocks: what such a segment does not mention
+    // is not missing yet.
+    sacks_told_ = segment.payload.empty() || segment.options.sack_count > 0 || sent_.sacked() == 0;
     TakeSacks(now, segment, &news);
     NoteDuplicate(now, news);
   }

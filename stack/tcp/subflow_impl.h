@@ -263,6 +263,7 @@ class Subflow::Impl {
   Seq rack_end_, fack_;
   Duration rack_rtt_{0};
   Reordering reordering_;
+  bool sacks_told_ = true;      // by the last segment, if there is anything to tell
   std::optional<Seq> tlp_end_;  // of a tail loss probe that was not judged yet
   // What would show that the current or last reduction was for nothing (subflow_undo.cc).
   struct UndoState {

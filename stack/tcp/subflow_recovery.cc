@@ -17,7 +17,7 @@ constexpr Duration kPeerAckDelay = std::chrono::milliseconds(50);  // a lone seg
 
 // RFC 8985 6.2 step 4
 Duration Subflow::Impl::ReorderingWindow() const {
-  const bool eager = !reordering_.seen() &&
+  const bool eager = sacks_told_ && !reordering_.seen() &&
                      (in_recovery_ || in_loss_ || sent_.sacked() >= kDuplicateThreshold * mss_);
   if (eager) return Duration{0};
   // A deadline is that long after the RTT of the newest packet delivered, and the repair takes
