@@ -30,7 +30,7 @@ window probe missing|stack/mptcp/data_send.cc|s/if (!closed_) ProbeClosedWindow(
 SACK ignored|stack/tcp/subflow_ack.cc|s/    TakeSacks(now, segment, &news);//|unit_tcp|Sending.*
 duplicate data delivered|stack/tcp/subflow_input.cc|s/^  bytes = bytes.subspan(static_cast<size_t>(rcv_offset_ - begin));//|unit_tcp|Arrival.*
 PAWS ignored|stack/tcp/subflow_input.cc|s/if (!segment.rst \&\& !PassesPaws(segment))/if (false)/|unit_tcp|Paws.*
-DSACKs do not widen RACK's window|stack/tcp/subflow_undo.cc|s/^  reordering_.OnDuplicate(.*);//|sim_scenario_test|Recovery.Reordering*
+DSACKs do not widen RACK's window|stack/tcp/subflow_undo.cc|s/^  reordering_.OnDuplicate(.*);//|unit_tcp|Reordering.*
 lateness not measured|stack/tcp/subflow_output.cc|s/^    reordering_.OnRetransmit(.*);//|sim_scenario_test|Recovery.Reordering*
 duplicates not reported|stack/tcp/subflow_input.cc|s/    duplicate_ = {begin, .*};//|unit_tcp|DuplicateSack.*
 spurious reductions stay|stack/tcp/subflow_undo.cc|s/  if (late .* untouched) Undo(now);//|sim_scenario_test|Recovery.ADelaySpike*

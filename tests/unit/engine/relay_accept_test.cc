@@ -1,0 +1,173 @@
+// The relay of an accepted connection: from the engine's connect() to a program's listener, to the
+// byte that says who took it.
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <random>
+
+#include "engine/relay.h"
+#include "engine/socket_options.h"
+#include "tests/unit/engine/relay_rig.h"
+
+namespace mptcptls {
+namespace {
+
+// A program's listener, and connections that come to it.
+class Accepting : public testing::Test {
+ protected:
+  Accepting() {
+    name_.role = control::Role::kListener;
+    name_.id = std::random_device{}() + (uint64_t{1} << 63);
+    Listen(8);
+  }
+  void Listen(int backlog) {
+    sockaddr_un address;
+    const socklen_t length = control::EncodeName(name_, &address);
+    listener_ = Descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
+    ASSERT_EQ(listen(listener_.get(), backlog), 0);
+  }
+  Relay* Deliver(FakeConnection* connection) {
+    Relay* const relay = rig_.relays()->Make({"server", 1, 0});
+    connection->Observe(relay);
+    relay->Attach(connection);
+    relay->DeliverTo(name_, nullptr);
+    return relay;
+  }
+  ProgramEnd Accept() { return ProgramEnd(accept(listener_.get(), nullptr, nullptr)); }
+  static void Take(ProgramEnd* program, uid_t uid) {
+    const ucred as{getpid(), uid, 0};
+    ASSERT_EQ(program->Send(std::string(1, static_cast<char>(control::kAcceptByte)), &as), 1u);
+  }
+
+  RelayRig rig_;
+  control::Name name_;
+  Descriptor listener_;
+  FakeConnection connection_;
+};
+
+TEST_F(Accepting, ConnectionHasTheListenersOptions) {
+  const Descriptor kernel(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  ASSERT_EQ(setsockopt(kernel.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+  ASSERT_EQ(setsockopt(kernel.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on), 0);
+  Relay* const relay = rig_.relays()->Make({"server", 1, 0});
+  connection_.Observe(relay);
+  relay->Attach(&connection_);
+  relay->DeliverTo(name_, std::make_shared<std::vector<SavedOption>>(ReadOptions(kernel.get())));
+  ASSERT_TRUE(connection_.options);
+  EXPECT_TRUE(connection_.options->no_delay);
+  EXPECT_TRUE(connection_.options->patience.keepalive);
+  EXPECT_FALSE(connection_.options->cork);
+}
+
+TEST_F(Accepting, AcceptByteSaysWhoseItIs) {
+  Relay* const relay = Deliver(&connection_);
+  rig_.Settle();
+  EXPECT_EQ(rig_.relays()->Waiting(name_.id), 1u);
+  EXPECT_TRUE(relay->waiting());
+  connection_.Deliver(rig_.now(), "hello");
+  ProgramEnd program = Accept();
+  sockaddr_un address{};
+  socklen_t length = sizeof address;
+  control::Name name;
+  ASSERT_EQ(getpeername(program.fd(), reinterpret_cast<sockaddr*>(&address), &length), 0);
+  ASSERT_TRUE(control::DecodeName(address, length, &name));
+  EXPECT_EQ(name.role, control::Role::kResponder);
+  EXPECT_EQ(name.id, relay->id());
+  EXPECT_EQ(name.remote.port, connection_.remote().port);
+  Take(&program, 33);
+  rig_.Settle();
+  EXPECT_FALSE(relay->waiting());
+  EXPECT_EQ(rig_.relays()->Waiting(name_.id), 0u);
+  EXPECT_EQ(relay->program().uid, 33u);
+  EXPECT_EQ(program.Read(), "hello");
+  ASSERT_EQ(program.Send("answer"), 6u);
+  rig_.Settle();
+  EXPECT_EQ(connection_.sent, "answer") << "and not the accept byte";
+}
+
+TEST_F(Accepting, AnyOtherFirstByteEndsIt) {
+  const uint64_t id = Deliver(&connection_)->id();
+  rig_.Settle();
+  ProgramEnd program = Accept();
+  ASSERT_EQ(program.Send("GET /"), 5u);
+  rig_.Settle();
+  EXPECT_EQ(connection_.sent, "");
+  EXPECT_EQ(connection_.end(), EndReason::kAborted);
+  EXPECT_EQ(program.Read(), "");
+  EXPECT_EQ(program.error(), ECONNRESET);
+  EXPECT_EQ(rig_.relays()->Find(id), nullptr);
+  EXPECT_EQ(rig_.relays()->Waiting(name_.id), 0u);
+}
+
+TEST_F(Accepting, ResetBeforeAcceptIsStillAReset) {
+  const uint64_t id = Deliver(&connection_)->id();
+  rig_.Settle();
+  connection_.Deliver(rig_.now(), "part");
+  connection_.End(rig_.now(), EndReason::kReset);
+  rig_.Settle();
+  ProgramEnd program = Accept();
+  Take(&program, 0);
+  rig_.Settle();
+  EXPECT_EQ(program.Read(), "part");
+  EXPECT_EQ(program.error(), ECONNRESET);
+  EXPECT_EQ(rig_.relays()->Find(id), nullptr);
+}
+
+TEST_F(Accepting, ListenerThatClosesAbortsWhatWaits) {
+  const uint64_t id = Deliver(&connection_)->id();
+  rig_.Settle();
+  listener_.Reset();
+  rig_.Settle();
+  EXPECT_EQ(connection_.end(), EndReason::kAborted);
+  EXPECT_EQ(rig_.relays()->Find(id), nullptr);
+  EXPECT_EQ(rig_.relays()->Waiting(name_.id), 0u);
+}
+
+TEST_F(Accepting, NoListenerAborts) {
+  listener_.Reset();
+  const uint64_t id = Deliver(&connection_)->id();
+  rig_.Settle();
+  EXPECT_EQ(connection_.end(), EndReason::kAborted);
+  EXPECT_EQ(rig_.relays()->Find(id), nullptr);
+  EXPECT_EQ(rig_.relays()->Waiting(name_.id), 0u);
+}
+
+TEST_F(Accepting, FullBacklogIsTriedAgain) {
+  listener_.Reset();
+  Listen(0);  // the kernel holds one
+  FakeConnection second;
+  Deliver(&connection_);
+  Relay* const waits = Deliver(&second);
+  rig_.Settle();
+  EXPECT_EQ(rig_.relays()->Waiting(name_.id), 2u);
+  second.Deliver(rig_.now(), "second");
+  EXPECT_EQ(second.kept(), 6u) << "nowhere to put it yet";
+  ProgramEnd first = Accept();
+  Take(&first, 0);
+  EXPECT_TRUE(rig_.Await([&] { return second.kept() == 0; }));
+  ProgramEnd program = Accept();
+  Take(&program, 0);
+  rig_.Settle();
+  EXPECT_FALSE(waits->waiting());
+  EXPECT_EQ(program.Read(), "second");
+  EXPECT_EQ(rig_.relays()->Waiting(name_.id), 0u);
+}
+
+TEST_F(Accepting, ResetWhileTheBacklogIsFullLeavesNothing) {
+  listener_.Reset();
+  Listen(0);
+  FakeConnection second;
+  Deliver(&connection_);
+  const uint64_t id = Deliver(&second)->id();
+  rig_.Settle();
+  second.End(rig_.now(), EndReason::kReset);
+  rig_.Settle();
+  EXPECT_EQ(rig_.relays()->Find(id), nullptr);
+  EXPECT_EQ(rig_.relays()->Waiting(name_.id), 1u);
+}
+
+}  // namespace
+}  // namespace mptcptls
