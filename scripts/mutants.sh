@@ -24,6 +24,9 @@ only the first path is used|stack/mptcp/data_send.cc|s/if (path.dead || !path.us
 route that came back ignored|stack/mptcp/path_manager.cc|/^void ConnectionImpl::OnRoutes/,/^}/s/^  ManagePaths(now);//|sim_scenario_test|*PathFailure*before_its_route*
 DATA_FIN not repeated|stack/mptcp/data_send.cc|s/^  fin_timer_.Set(now + wait);/  (void)wait;/|sim_scenario_test|*LostEnd*data_fin*
 a reset shown as a clean end|stack/mptcp/data_receive.cc|s/Finish(now, EndReason::kReset);/Finish(now, EndReason::kClean);/|sim_scenario_test|*Aborted*
+held bytes lost at a fallback|stack/mptcp/handshake.cc|s/^    ReceiveAt(now, path.get().*//|sim_scenario_files_test|*amid_a_checksummed*
+Data ACK gives way to DATA_FIN|stack/mptcp/segment_options.cc|s/out->dss->has_mapping = false;/out->dss.reset();/|sim_scenario_files_test|*early_data_fin*
+DATA_FIN without room not sent|stack/mptcp/segment_options.cc|s/out->dss->data_fin) fin_due_ = false;/out->dss->data_fin) fin_due_ = false; else fin_due_ = false;/|sim_scenario_files_test|*early_data_fin*
 fallback missing|stack/mptcp/handshake.cc|s/^  if (dss_seen_ || joined_ever_ || path.joined || segment.rst) return false;/  return false;/|sim_scenario_test|*Stripped*
 third SYN still offers|stack/mptcp/segment_options.cc|s/if (plan.transmission > 2) offer_dropped_ = true;//|sim_scenario_test|*Stripped*syns_with*
 window probe missing|stack/mptcp/data_send.cc|s/if (!closed_) ProbeClosedWindow(now);//|sim_scenario_test|*Window*zero_window*
@@ -31,6 +34,8 @@ SACK ignored|stack/tcp/subflow_ack.cc|s/    TakeSacks(now, segment, &news);//|un
 duplicate data delivered|stack/tcp/subflow_input.cc|s/^  bytes = bytes.subspan(static_cast<size_t>(rcv_offset_ - begin));//|unit_tcp|Arrival.*
 PAWS ignored|stack/tcp/subflow_input.cc|s/if (!segment.rst \&\& !PassesPaws(segment))/if (false)/|unit_tcp|Paws.*
 DSACKs do not widen RACK's window|stack/tcp/subflow_undo.cc|s/^  reordering_.OnDuplicate(.*);//|unit_tcp|Reordering.*
+an echo that stands still believed|stack/tcp/subflow_ack.cc|s/  if (news \&\& Older(.*) {/  if (false) {/|unit_tcp|RoundTripTime.*
+retransmissions stamped with the time of day|stack/tcp/subflow_output.cc|s/  if (Older(stamp, before + 1)) stamp = before + 1;/  stamp = clock;/|unit_tcp|Reordering.*
 lateness not measured|stack/tcp/subflow_output.cc|s/^    reordering_.OnRetransmit(.*);//|sim_scenario_test|Recovery.Reordering*
 duplicates not reported|stack/tcp/subflow_input.cc|s/    duplicate_ = {begin, .*};//|unit_tcp|DuplicateSack.*
 spurious reductions stay|stack/tcp/subflow_undo.cc|s/  if (late .* untouched) Undo(now);//|sim_scenario_test|Recovery.ADelaySpike*

@@ -213,6 +213,7 @@ void ConnectionImpl::TakeDataAck(Time now, uint64_t dsn) {
   if (static_cast<int64_t>(offset - limit) > 0) return;  // of what was never sent
   if (fin_sent_ && !fin_acked_ && offset == send_.tail() + 1) {
     fin_acked_ = true;
+    fin_due_ = false;
     fin_timer_.Cancel();
   }
   const uint64_t bytes = std::min(offset, next_);
@@ -274,15 +275,14 @@ void ConnectionImpl::MaybeSendFin(Time now) {
 
 void ConnectionImpl::SendDataFin(Time now) {
   ++fin_transmissions_;
-  fin_due_ = true;
   // The first time on one subflow; later, when there is some doubt, on all.
   for (size_t i = 0; i < paths_.size(); ++i) {
     Path& path = *paths_[i];
     if (path.dead || !path.usable || (path.stale && fin_transmissions_ == 1)) continue;
+    fin_due_ = true;
     path.subflow->SendAck(now);
     if (fin_transmissions_ == 1) break;
   }
-  fin_due_ = false;
   const Duration wait =
       std::chrono::milliseconds(250) * (int64_t{1} << std::min(fin_transmissions_ - 1, 6));
   fin_timer_.Set(now + wait);

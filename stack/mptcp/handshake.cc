@@ -235,6 +235,13 @@ bool ConnectionImpl::MustFallBack(const Path& path, const Segment& segment) cons
 
 void ConnectionImpl::FallBack(Time now) {
   if (!mptcp()) return;
+  // What waits for the rest of its mapping is acknowledged: nobody sends it again.
+  for (const auto& path : paths_) {
+    ReceivedMapping* const mapping = path->mappings.Held();
+    if (mapping == nullptr) continue;
+    ReceiveAt(now, path.get(), ReceiveOffset(mapping->dsn), std::exchange(mapping->held, {}));
+    if (closed_) return;
+  }
   mode_ = Mode::kTcp;
   fallback_ = true;
   for (const auto& path : paths_) path->subflow->SetWindowsAtDataLevel(false);
@@ -245,6 +252,7 @@ void ConnectionImpl::FallBack(Time now) {
   reinject_.clear();
   data_timer_.Cancel();
   fin_timer_.Cancel();
+  fin_due_ = false;
   DropParked(now, true);
   held_.clear();
   announcements_.clear();

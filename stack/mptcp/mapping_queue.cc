@@ -31,4 +31,10 @@ ReceivedMapping* MappingQueue::Find(Seq ssn) {
   return &mappings_.front();
 }
 
+// Bytes come in the order of the subflow, so that no other has any.
+ReceivedMapping* MappingQueue::Held() {
+  const auto held = std::ranges::find_if(mappings_, [](const auto& m) { return !m.held.empty(); });
+  return held == mappings_.end() ? nullptr : &*held;
+}
+
 }  // namespace mptcptls

@@ -33,6 +33,8 @@ class MappingQueue {
   // The mapping that covers `ssn`; drops those wholly before it. Null: none.
   ReceivedMapping* Find(Seq ssn);
   bool empty() const { return mappings_.empty(); }
+  // The one whose bytes are held; null: none.
+  ReceivedMapping* Held();
 
  private:
   std::deque<ReceivedMapping> mappings_;  // by ssn, disjoint

@@ -69,6 +69,10 @@ void ConnectionImpl::FillOptions(Subflow& subflow, const SegmentPlan& plan, Mptc
     return;
   }
   FillDss(plan, out);
+  // Where a DATA_FIN has no room beside SACK the next one takes it. The Data ACK stays: without one
+  // the peer may take our options for stripped (RFC 8684 3.7).
+  if (plan.kind != Kind::kData && EncodedSize(*out) > plan.room) out->dss->has_mapping = false;
+  if (out->dss->has_mapping && out->dss->data_fin) fin_due_ = false;
   KeepIfFits(out, &MptcpOptions::dss, plan.room);
   FillControl(*path, plan, out);
 }

@@ -23,7 +23,9 @@ struct SentRange {
   bool push = false;
   Mapping mapping;  // of the whole segment that the bytes were first sent in
   Fate fate = Fate::kInFlight;
-  Time sent_at{};  // of the last transmission
+  Time sent_at{};            // of the last transmission
+  uint32_t stamp = 0;        // its TSval (RFC 7323 3.2)
+  uint32_t first_stamp = 0;  // of the first one
   int transmissions = 1;
   uint32_t packet = 0;     // size of the largest IP packet that its bytes were last sent in
   bool mtu_probe = false;  // that packet tries a larger path MTU (RFC 4821 7)

@@ -15,10 +15,7 @@ void Subflow::Impl::ProcessAck(Time now, const Segment& segment) {
   const Seq ack = segment.ack;
   const uint32_t window_before = snd_wnd_;
   const Seq una_before = snd_una_;
-  echo_.reset();
-  if (timestamps_ && segment.options.timestamps && segment.options.timestamps->echo_reply != 0) {
-    echo_ = segment.options.timestamps->echo_reply;
-  }
+  echo_ = EchoOf(segment);
   UpdateWindow(segment);
   if (window_before == 0 && snd_wnd_ > 0 && ack == snd_una_) WindowOpened(now);
   News news;
@@ -71,6 +68,19 @@ void Subflow::Impl::ProcessAck(Time now, const Segment& segment) {
   if (news.payload > 0 || snd_wnd_ > window_before) owner_->OnAcked(*self_, now, news.payload);
 }
 
+// What of our time stamps the peer has seen last (RFC 7323 4.3). An acknowledgement of something
+// that echoes less than its first transmission is from a peer who does not get them: they are
+// stripped on the way, though agreed upon.
+std::optional<uint32_t> Subflow::Impl::EchoOf(const Segment& segment) const {
+  const auto& timestamps = segment.options.timestamps;
+  if (!timestamps_ || !timestamps || timestamps->echo_reply == 0) return std::nullopt;
+  const bool news = segment.ack > snd_una_ && !sent_.empty();
+  if (news && Older(timestamps->echo_reply, sent_.ranges().front().first_stamp)) {
+    return std::nullopt;
+  }
+  return timestamps->echo_reply;
+}
+
 // RFC 9293 3.10.7.4: only a segment that is not older may change the window. At the data level the
 // owner judges it; here the newest counts as well.
 void Subflow::Impl::UpdateWindow(const Segment& segment) {
@@ -102,10 +112,10 @@ void Subflow::Impl::Delivered(Time now, const SentRange& range, News* news) {
   if (once && range.end() <= recovery_point_) news->original += range.length();
   const Duration rtt = now - range.sent_at;
   // An acknowledgement of the first transmission, not of the second: no sample.
-  if (!once && (rtt < rtt_.min() || (echo_ && Older(*echo_, TimestampClock(range.sent_at))))) {
+  if (!once && (rtt < rtt_.min() || (echo_ && Older(*echo_, range.stamp)))) {
     return;
   }
-  if (once && range.end() < fack_) reordering_.OnSeen();
+  if (once && range.end() < fack_) reordering_.OnOvertaken(rtt - rack_rtt_);
   if (fack_ < range.end()) fack_ = range.end();
   if (range.sent_at > rack_time_ || (range.sent_at == rack_time_ && range.end() > rack_end_)) {
     rack_time_ = range.sent_at;
@@ -152,6 +162,14 @@ void Subflow::Impl::TakeSacks(Time now, const Segment& segment, News* news) {
   }
 }
 
+// The oldest segment had been sent again, and the echo is of what arrived at snd_una (RFC 7323
+// 4.3): of an earlier transmission?
+void Subflow::Impl::MeasureLateness(Time now, const SentRange& range) {
+  if (!echo_ || !Older(*echo_, range.stamp)) return;
+  const std::chrono::milliseconds took(TimestampClock(now) - *echo_);
+  reordering_.OnOriginal(took - rack_rtt_, range.begin, range.end());
+}
+
 void Subflow::Impl::TakeCumulative(Time now, Seq ack, News* news) {
   const size_t stop = sent_.SplitAt(ack);
   bool sent_again = false;
@@ -159,9 +177,7 @@ void Subflow::Impl::TakeCumulative(Time now, Seq ack, News* news) {
     const SentRange& range = sent_.ranges().front();
     sent_again |= range.transmissions > 1;
     if (range.fate != Fate::kSacked) {
-      if (range.transmissions > 1 && echo_ && Older(*echo_, TimestampClock(range.sent_at))) {
-        reordering_.OnOriginal(now, range.begin, range.end());
-      }
+      if (i == 0 && range.transmissions > 1) MeasureLateness(now, range);
       Delivered(now, range, news);
     }
     news->payload += static_cast<uint32_t>(range.payload.size());

@@ -118,9 +118,11 @@ class Subflow::Impl {
   void ProcessAck(Time now, const Segment& segment);
   void TakeSacks(Time now, const Segment& segment, News* news);
   bool TakeDuplicate(const Segment& segment, News* news) const;
+  void MeasureLateness(Time now, const SentRange& range);
   void TakeCumulative(Time now, Seq ack, News* news);
   void Delivered(Time now, const SentRange& range, News* news);
   void MeasureRtt(Time now, const News& news);
+  std::optional<uint32_t> EchoOf(const Segment& segment) const;
   void UpdateWindow(const Segment& segment);
   void FinAcked(Time now);
   void WindowOpened(Time now);
@@ -153,7 +155,7 @@ class Subflow::Impl {
 
   // ---- subflow_undo.cc
   void RememberForUndo();
-  void NoteRetransmission(Time now, const SentRange& range);
+  void NoteRetransmission(const SentRange& range);
   void NoteDuplicate(Time now, const News& news);
   void DetectSpurious(Time now, const News& news);
   void Undo(Time now);
@@ -177,6 +179,7 @@ class Subflow::Impl {
   void SendResetSegment(Time now);
   void RetransmitLost(Time now);
   void Retransmit(Time now, size_t index);
+  uint32_t RetransmissionStamp(Time now, uint32_t before);
   void TransmitRange(Time now, const SentRange& range);
   void Transmit(Time now, SegmentHeaders* headers, const SegmentPlan& plan, const Payload& payload);
   void AddSackBlocks(TcpOptions* options);
@@ -237,6 +240,7 @@ class Subflow::Impl {
   std::optional<uint64_t> fin_offset_;      // of a FIN that came ahead of its time
   OutOfOrder early_;
   uint32_t ts_recent_ = 0;
+  std::optional<uint32_t> retransmission_stamp_;  // TSval of the last one
   Seq last_ack_sent_;
   bool ack_now_ = false;
   bool bare_ = false;           // the ACK under way goes without timestamps

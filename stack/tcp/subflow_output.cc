@@ -74,6 +74,7 @@ Mapping Subflow::Impl::SendData(Time now, const Payload& payload, Mapping mappin
     range.push = push && at == payload.size();
     range.mapping = mapping;
     range.sent_at = now;
+    range.stamp = range.first_stamp = TimestampClock(now);
     range.packet = PacketSize(range);
     snd_nxt_ = range.end();
     sent_.Push(range);
@@ -186,15 +187,18 @@ void Subflow::Impl::Retransmit(Time now, size_t index) {
   SentRange& range = sent_.ranges()[index];
   sent_.SetFate(&range, SentRange::Fate::kInFlight);
   // A probe or a timeout says nothing of reordering.
-  if (in_recovery_ && range.transmissions == 1) {
+  if (range.transmissions > 1) {
+    reordering_.OnRetransmitAgain(range.begin, range.end());
+  } else if (in_recovery_) {
     reordering_.OnRetransmit(range.begin, range.end(), range.sent_at);
   }
   ++range.transmissions;
   range.sent_at = now;
+  range.stamp = RetransmissionStamp(now, range.stamp);
   if (range.mtu_probe) LoseProbe(now, &range);
   range.packet = PacketSize(range);
   if (reducing()) prr_out_ += range.length();
-  NoteRetransmission(now, range);
+  NoteRetransmission(range);
   ++counters_->segments_retransmitted;
   counters_->bytes_retransmitted += range.payload.size();
   info_.bytes_retransmitted += range.payload.size();
@@ -204,12 +208,30 @@ void Subflow::Impl::Retransmit(Time now, size_t index) {
   TransmitRange(now, copy);
 }
 
+// Where packets overtake one another a retransmission arrives before some that were sent just
+// before it. Its stamp, which is the peer's TS.Recent as soon as it fills the first hole, must not
+// be newer than theirs, or the peer throws them away as old duplicates (PAWS, RFC 7323 5.3). It
+// lies back as far as packets have been overtaken, but behind all that comes before it in the
+// sequence: what was sent before its bytes, and retransmissions.
+uint32_t Subflow::Impl::RetransmissionStamp(Time now, uint32_t before) {
+  const uint32_t clock = TimestampClock(now);
+  uint32_t stamp =
+      clock - static_cast<uint32_t>(
+                  std::chrono::ceil<std::chrono::milliseconds>(reordering_.extent()).count());
+  if (Older(stamp, before + 1)) stamp = before + 1;
+  if (retransmission_stamp_ && Older(stamp, *retransmission_stamp_)) stamp = *retransmission_stamp_;
+  if (Older(clock, stamp)) stamp = clock;
+  retransmission_stamp_ = stamp;
+  return stamp;
+}
+
 void Subflow::Impl::TransmitRange(Time now, const SentRange& range) {
   SegmentHeaders headers;
   headers.seq = range.begin;
   headers.has_ack = true;
   headers.psh = range.push;
   headers.fin = range.fin;
+  headers.options.timestamps = Timestamps{range.stamp, 0};
   SegmentPlan plan;
   plan.kind = range.fin ? SegmentPlan::Kind::kFin : SegmentPlan::Kind::kData;
   plan.transmission = range.transmissions;
@@ -224,8 +246,12 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   headers->tuple = config_.tuple;
   if (headers->has_ack) headers->ack = rcv_nxt_;
   TcpOptions& o = headers->options;
-  if (timestamps_ && !bare_)
-    o.timestamps = Timestamps{TimestampClock(now), headers->has_ack ? ts_recent_ : 0};
+  if (timestamps_ && !bare_) {
+    const uint32_t value = o.timestamps ? o.timestamps->value : TimestampClock(now);
+    o.timestamps = Timestamps{value, headers->has_ack ? ts_recent_ : 0};
+  } else {
+    o.timestamps.reset();
+  }
   const bool holes = sack_ && (!early_.empty() || duplicate_) && !headers->syn;
   plan.room = RoomForMptcp(o, plan.kind == SegmentPlan::Kind::kAck, holes);
   owner_->FillOptions(*self_, plan, &o.mptcp);

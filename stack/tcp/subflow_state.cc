@@ -147,6 +147,7 @@ void Subflow::Impl::Close(Time now) {
   fin.begin = snd_nxt_;
   fin.fin = true;
   fin.sent_at = now;
+  fin.stamp = fin.first_stamp = TimestampClock(now);
   snd_nxt_ = snd_nxt_ + 1;
   fin_sent_ = true;
   sent_.Push(fin);

@@ -26,17 +26,18 @@ void Subflow::Impl::RememberForUndo() {
   }
 }
 
-void Subflow::Impl::NoteRetransmission(Time now, const SentRange& range) {
+void Subflow::Impl::NoteRetransmission(const SentRange& range) {
   if (!undo_.armed) return;
   undo_.retransmitted = true;
   undo_.outstanding += range.length();
-  if (timestamps_ && !undo_.stamp) undo_.stamp = TimestampClock(now);
+  if (timestamps_ && !undo_.stamp) undo_.stamp = range.stamp;
 }
 
 void Subflow::Impl::NoteDuplicate(Time now, const News& news) {
   if (!news.duplicate) return;
   ++counters_->dsack_received;
-  reordering_.OnDuplicate(now, news.duplicate->begin, news.duplicate->end, snd_una_, snd_nxt_);
+  reordering_.OnDuplicate(now, rack_rtt_, news.duplicate->begin, news.duplicate->end, snd_una_,
+                          snd_nxt_);
   if (undo_.armed && news.duplicate->begin >= undo_.marker) {
     const uint32_t size = news.duplicate->end - news.duplicate->begin;
     undo_.outstanding -= std::min(undo_.outstanding, size);

@@ -134,6 +134,10 @@ void Link::Transmit(Packet packet) {
   if (rng_.Chance(config_.reorder)) {
     ++stats_.reordered;
     arrival += config_.reorder_delay;
+  } else if (config_.scatter.count() > 0) {
+    arrival += Duration(rng_.Between(0, config_.scatter.count()));
+    if (arrival < last_arrival_) ++stats_.reordered;
+    last_arrival_ = std::max(arrival, last_arrival_);
   } else {
     arrival = std::max(arrival, last_arrival_);
     last_arrival_ = arrival;

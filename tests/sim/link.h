@@ -29,6 +29,7 @@ struct LinkConfig {
   double reorder = 0;  // probability that a packet is held for reorder_delay more
   Duration reorder_delay{0};
   Duration jitter{0};              // uniform in [0, jitter], order kept
+  Duration scatter{0};             // uniform in [0, scatter], packets overtake each other
   bool offload = false;            // GSO packets cross whole (veth)
   bool complete_checksums = true;  // false: partial ones stay partial (veth)
   Duration gro{0};                 // the receiver joins what comes within this time; 0: no GRO

@@ -156,6 +156,16 @@ TEST_F(LinkTest, JitterKeepsTheOrder) {
   EXPECT_GT(arrivals_.back().time.time_since_epoch(), 3ms);
 }
 
+TEST_F(LinkTest, ScatteredPacketsOvertakeOneAnother) {
+  Link& link = Make({.delay = 1ms, .scatter = 5ms});
+  for (uint32_t i = 0; i < 100; ++i) link.Send(Data(10, i));
+  Run();
+  EXPECT_FALSE(std::ranges::is_sorted(Sequence()));
+  EXPECT_GT(link.stats().reordered, 50u);
+  EXPECT_GE(arrivals_.front().time.time_since_epoch(), 1ms);
+  EXPECT_LE(arrivals_.back().time.time_since_epoch(), 6ms);
+}
+
 TEST_F(LinkTest, BlackHoleSwallowsAlsoWhatIsOnItsWay) {
   Link& link = Make({.delay = 10ms});
   link.Send(Data(10, 1));

@@ -53,6 +53,7 @@ std::string RandomLink(Rng& rng, bool with_mtu) {
   link += " reorder " + Thousandths(reorder ? rng.Below(100) : 0);
   link += " by " + Us(reorder ? Microseconds(rng, 0, 10) : 0);
   link += " jitter " + Us(rng.Chance(0.3) ? Microseconds(rng, 0, 10) : 0);
+  link += " scatter " + Us(rng.Chance(0.2) ? Microseconds(rng, 0, 10) : 0);
   const uint64_t mtu = rng.Chance(0.3) ? static_cast<uint64_t>(rng.Between(1280, 1500)) : 1500;
   if (with_mtu) link += " mtu " + Number(mtu);
   link += " gro " + Us(rng.Chance(0.3) ? 50 : 0);

@@ -102,6 +102,22 @@ TEST(Recovery, ReorderingInTheFirstWindowEndsNoSlowStart) {
   }
 }
 
+// Every packet overtakes others, and the queue has overflowed: a retransmission must not make the
+// peer throw away what it overtook (PAWS), which is a loss again, and so on. 48 MiB at 100 Mbit/s
+// take 4.2 s.
+TEST(Recovery, RetransmissionsOvertakeWithoutHarm) {
+  const LinkConfig link{
+      .delay = 50ms, .rate = 100'000'000, .queue_bytes = 1'250'000, .scatter = 5ms};
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    Scenario s = Download(link, 48 * kMiB, 6s);
+    s.connect = ConnectAs(AuthPolicy::kTcp, false);
+    const Result r = RunIt(s, seed);
+    EXPECT_THAT(r.failures, testing::IsEmpty()) << "seed " << seed << ": " << r.summary;
+    EXPECT_GT(r.lost, 0u) << "seed " << seed;
+    EXPECT_LT(r.retransmitted, r.lost + 64 * 1024) << "seed " << seed;
+  }
+}
+
 // RFC 5682, RFC 4015: the path is half a second longer for a second. Nothing is lost, so next to
 // nothing is sent again.
 TEST(Recovery, ADelaySpikeIsNoLoss) {

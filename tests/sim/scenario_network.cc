@@ -306,6 +306,8 @@ bool ParseLinkProperty(const std::string& key, Words* words, LinkConfig* link) {
     link->reorder_delay = words->Time("reordering's delay");
   } else if (key == "jitter") {
     link->jitter = words->Time("jitter");
+  } else if (key == "scatter") {
+    link->scatter = words->Time("scatter");
   } else if (key == "offload") {
     link->offload = words->YesNo("offload");
   } else if (key == "checksums") {
@@ -321,7 +323,8 @@ bool ParseLinkProperty(const std::string& key, Words* words, LinkConfig* link) {
 }
 
 std::string LinkProperties() {
-  return "delay, rate, queue, mtu, loss, duplicate, reorder, jitter, offload, checksums, gro";
+  return "delay, rate, queue, mtu, loss, duplicate, reorder, jitter, scatter, offload, checksums, "
+         "gro";
 }
 
 }  // namespace mptcptls::sim

@@ -46,7 +46,7 @@ TEST(ScenarioText, RemarksAndEmptyLinesMeanNothing) {
 TEST(ScenarioText, PropertiesOfAPath) {
   const Scenario s = Parsed(
       "path delay 1.5ms rate 10M queue 64Ki mtu 1400 loss 1% duplicate 0.02 reorder 3% by 4ms "
-      "jitter 5us offload yes checksums partial gro 50us\n"
+      "jitter 5us scatter 6us offload yes checksums partial gro 50us\n"
       "  down delay 2s loss 0\n");
   ASSERT_THAT(s.paths, SizeIs(1));
   const LinkConfig& up = s.paths[0].up;
@@ -59,6 +59,7 @@ TEST(ScenarioText, PropertiesOfAPath) {
   EXPECT_DOUBLE_EQ(up.reorder, 0.03);
   EXPECT_EQ(up.reorder_delay, 4ms);
   EXPECT_EQ(up.jitter, 5us);
+  EXPECT_EQ(up.scatter, 6us);
   EXPECT_TRUE(up.offload);
   EXPECT_FALSE(up.complete_checksums);
   EXPECT_EQ(up.gro, 50us);

@@ -152,6 +152,7 @@ std::string TcpMonitor::CheckSequence(const TcpView& packet, Flow* flow) {
   if (Before(packet.seq(), flow->out->isn)) return "a segment before the initial sequence number";
   if (Before(flow->out_end, packet.seq())) return "a gap in the sequence space";
   const bool fresh = Before(flow->out_end, end);
+  flow->again = !fresh && Length(packet) > 0;
   if (!fresh) return {};
   if (flow->out_fin) return "something new after the FIN";
   if (packet.has(kFin)) flow->out_fin = end;
@@ -190,8 +191,11 @@ std::string TcpMonitor::CheckOptions(const TcpView& packet, Flow* flow) {
   const auto timestamps = packet.FindOption(kTimestamps);
   if (timestamps.size() == 10) {
     const uint32_t value = Get32(timestamps, 2);
-    if (flow->timestamp && Before(value, *flow->timestamp)) return "a timestamp goes back";
-    flow->timestamp = value;
+    // A retransmission's may lie before those of what was sent just before it, but not in disorder.
+    auto* const last = flow->again ? &flow->again_timestamp : &flow->timestamp;
+    if (*last && Before(value, **last)) return "a timestamp goes back";
+    if (flow->timestamp && Before(*flow->timestamp, value)) flow->timestamp = value;
+    *last = value;
   }
   const auto sack = packet.FindOption(kSack);
   for (size_t at = 2; at + 8 <= sack.size(); at += 8) {

@@ -35,14 +35,16 @@ class TcpMonitor {
   // Seen from the host: `out` is what it sent, `in` what it got.
   struct Flow {
     std::optional<Opening> out, in;
-    std::deque<Opening> heard;          // SYNs that may still be answered, the newest last
-    uint32_t out_end = 0;               // sequence number after the last one sent
-    std::optional<uint32_t> out_fin;    // sequence number after our FIN
-    std::optional<uint32_t> out_edge;   // the peer's window ends here, at best
-    uint32_t in_end = 0;                // after the last one received
-    std::optional<uint32_t> acked;      // what was acknowledged last
-    std::optional<uint32_t> in_edge;    // the farthest edge that was promised
-    std::optional<uint32_t> timestamp;  // the last one sent
+    std::deque<Opening> heard;                // SYNs that may still be answered, the newest last
+    uint32_t out_end = 0;                     // sequence number after the last one sent
+    std::optional<uint32_t> out_fin;          // sequence number after our FIN
+    std::optional<uint32_t> out_edge;         // the peer's window ends here, at best
+    uint32_t in_end = 0;                      // after the last one received
+    std::optional<uint32_t> acked;            // what was acknowledged last
+    std::optional<uint32_t> in_edge;          // the farthest edge that was promised
+    bool again = false;                       // what is being looked at was sent before
+    std::optional<uint32_t> timestamp;        // the last one sent
+    std::optional<uint32_t> again_timestamp;  // and of what was sent again
     std::optional<uint32_t> data_acked;
 
     bool scaled() const { return out && in && out->scale && in->scale; }

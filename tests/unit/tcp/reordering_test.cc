@@ -12,7 +12,7 @@ constexpr Duration kSrtt = 12ms, kMin = 8ms, kMost = 170ms;
 
 // A DSACK of something that was not retransmitted, in a round trip of its own.
 void Duplicate(Reordering* r, uint32_t round) {
-  r->OnDuplicate(kStart, Seq{7}, Seq{8}, Seq{1000 * round}, Seq{1000 * round + 1000});
+  r->OnDuplicate(kStart, kMin, Seq{7}, Seq{8}, Seq{1000 * round}, Seq{1000 * round + 1000});
 }
 
 TEST(Reordering, AQuarterOfTheRoundTripUnlessToldOtherwise) {
@@ -32,11 +32,11 @@ TEST(Reordering, GrowsOncePerRoundTripUpToSrtt) {
 TEST(Reordering, MeasuresHowLateASegmentWas) {
   Reordering r;
   r.OnRetransmit(Seq{100}, Seq{300}, kStart);
-  r.OnDuplicate(kStart + 30ms, Seq{100}, Seq{200}, Seq{300}, Seq{400});
+  r.OnDuplicate(kStart + 30ms, kMin, Seq{100}, Seq{200}, Seq{300}, Seq{400});
   EXPECT_EQ(r.Window(kSrtt, kMin, kMost), 22ms);
   // The same retransmission again says nothing new; neither does one that was not made.
-  r.OnDuplicate(kStart + 40ms, Seq{200}, Seq{300}, Seq{300}, Seq{400});
-  r.OnDuplicate(kStart + 40ms, Seq{300}, Seq{400}, Seq{300}, Seq{400});
+  r.OnDuplicate(kStart + 40ms, kMin, Seq{200}, Seq{300}, Seq{300}, Seq{400});
+  r.OnDuplicate(kStart + 40ms, kMin, Seq{300}, Seq{400}, Seq{300}, Seq{400});
   EXPECT_EQ(r.Window(kSrtt, kMin, kMost), 22ms);
 }
 
@@ -44,16 +44,40 @@ TEST(Reordering, MeasuresHowLateASegmentWas) {
 TEST(Reordering, TheFirstTransmissionTellsBetterThanTheDsack) {
   Reordering r;
   r.OnRetransmit(Seq{100}, Seq{300}, kStart);
-  r.OnOriginal(kStart + 15ms, Seq{100}, Seq{300});
+  r.OnOriginal(7ms, Seq{100}, Seq{300});
   EXPECT_EQ(r.Window(kSrtt, kMin, kMost), 7ms);
-  r.OnDuplicate(kStart + 30ms, Seq{100}, Seq{300}, Seq{300}, Seq{400});
+  r.OnDuplicate(kStart + 30ms, kMin, Seq{100}, Seq{300}, Seq{300}, Seq{400});
   EXPECT_EQ(r.Window(kSrtt, kMin, kMost), 7ms);
+}
+
+// The first one may have been lost, and the two copies have arrived.
+TEST(Reordering, WhatWasSentThreeTimesTellsNothing) {
+  Reordering r;
+  r.OnRetransmit(Seq{100}, Seq{300}, kStart);
+  r.OnRetransmitAgain(Seq{100}, Seq{300});
+  r.OnDuplicate(kStart + 90ms, kMin, Seq{100}, Seq{300}, Seq{300}, Seq{400});
+  EXPECT_EQ(r.Window(kSrtt, kMin, kMost), 4ms);  // as for any other
+}
+
+TEST(Reordering, ExtentIsOfTheLastTwoRecoveries) {
+  Reordering r;
+  EXPECT_FALSE(r.seen());
+  EXPECT_EQ(r.extent(), 0ms);
+  r.OnOvertaken(5ms);
+  r.OnOvertaken(3ms);
+  EXPECT_TRUE(r.seen());
+  EXPECT_EQ(r.extent(), 5ms);
+  r.OnRecovery();
+  EXPECT_EQ(r.extent(), 5ms);
+  r.OnOvertaken(2ms);
+  r.OnRecovery();
+  EXPECT_EQ(r.extent(), 2ms);
 }
 
 TEST(Reordering, StaysWellBelowTheRetransmissionTimer) {
   Reordering r;
   r.OnRetransmit(Seq{100}, Seq{300}, kStart);
-  r.OnDuplicate(kStart + 10s, Seq{100}, Seq{200}, Seq{300}, Seq{400});
+  r.OnDuplicate(kStart + 10s, kMin, Seq{100}, Seq{200}, Seq{300}, Seq{400});
   EXPECT_EQ(r.Window(kSrtt, kMin, kMost), 4 * kSrtt);
   EXPECT_EQ(r.Window(kSrtt, kMin, 40ms), 40ms);
   EXPECT_EQ(r.Window(kSrtt, kMin, -5ms), 4ms);  // the RFC's
@@ -62,7 +86,7 @@ TEST(Reordering, StaysWellBelowTheRetransmissionTimer) {
 TEST(Reordering, ForgetsAfterSixteenRecoveries) {
   Reordering r;
   r.OnRetransmit(Seq{100}, Seq{300}, kStart);
-  r.OnDuplicate(kStart + 30ms, Seq{100}, Seq{200}, Seq{300}, Seq{400});
+  r.OnDuplicate(kStart + 30ms, kMin, Seq{100}, Seq{200}, Seq{300}, Seq{400});
   for (int i = 0; i < 15; ++i) r.OnRecovery();
   EXPECT_EQ(r.Window(kSrtt, kMin, kMost), 22ms);
   r.OnRecovery();
@@ -72,9 +96,9 @@ TEST(Reordering, ForgetsAfterSixteenRecoveries) {
 TEST(Reordering, RemembersTheLastRetransmissions) {
   Reordering r;
   for (uint32_t i = 0; i < 65; ++i) r.OnRetransmit(Seq{10 * i}, Seq{10 * i + 10}, kStart);
-  r.OnDuplicate(kStart + 30ms, Seq{0}, Seq{10}, Seq{1000}, Seq{2000});
+  r.OnDuplicate(kStart + 30ms, kMin, Seq{0}, Seq{10}, Seq{1000}, Seq{2000});
   EXPECT_EQ(r.Window(kSrtt, kMin, kMost), 4ms);  // the oldest is forgotten
-  r.OnDuplicate(kStart + 30ms, Seq{10}, Seq{20}, Seq{1000}, Seq{2000});
+  r.OnDuplicate(kStart + 30ms, kMin, Seq{10}, Seq{20}, Seq{1000}, Seq{2000});
   EXPECT_EQ(r.Window(kSrtt, kMin, kMost), 22ms);
 }
 

@@ -104,6 +104,33 @@ TEST(Reordering, DuplicatesWidenTheWindow) {
   }
 }
 
+// RFC 7323 5.3: what a retransmission overtakes must not look like an old duplicate.
+TEST(Reordering, RetransmissionsAreStampedAsFarBackAsSegmentsAreOvertaken) {
+  SubflowRig rig;
+  rig.Open();
+  SendFlight(&rig, 8);
+  const uint32_t first = rig.sent.front().timestamp;
+  rig.sent.clear();
+  rig.Advance(20ms);
+  rig.Input({.window = kWindow, .sack = {{2001, 3001}}});
+  rig.Advance(3ms);
+  rig.Input({.window = kWindow, .sack = {{1001, 8001}}});
+  rig.ExpectNothing();
+  rig.Advance(10ms);
+  ASSERT_FALSE(rig.sent.empty());
+  const uint32_t at = first + 28;  // what was overtaken is waited for a quarter of min_rtt
+  EXPECT_EQ(rig.sent.front().seq, 1u);
+  EXPECT_EQ(rig.sent.front().timestamp, at - 3);
+  // Its echo is of the second transmission, and no round trip of the first.
+  rig.Advance(20ms);
+  rig.Input({.ack = 8001, .window = kWindow, .echo = at - 3});
+  EXPECT_EQ(rig.counters.spurious_recoveries, 0u);
+  // What is new has the time of day.
+  rig.sent.clear();
+  rig.Send(1000);
+  EXPECT_EQ(rig.sent.front().timestamp, first + 53);
+}
+
 // RFC 3522: the acknowledgement of the retransmitted segment echoes the first one's time stamp.
 TEST(Undo, ARecoveryThatAnOldTimestampBelies) {
   SubflowRig rig;
@@ -274,6 +301,20 @@ TEST(RoundTripTime, IsLearnedFromTheEchoWhenKarnLeavesNone) {
   const Duration before = rig.subflow->srtt();
   rig.Input({.ack = 1001, .window = kWindow, .echo = first});
   EXPECT_GT(rig.subflow->srtt(), before + 100ms);
+}
+
+// Time stamps were agreed upon, but ours are stripped on the way: the echo is the SYN's for ever.
+TEST(RoundTripTime, IsNotLearnedFromAnEchoThatStandsStill) {
+  SubflowRig rig;
+  rig.Open();
+  const uint32_t of_the_syn = rig.handshake.front().timestamp;
+  rig.Advance(5s);
+  SendFlight(&rig, 1);
+  rig.Advance(900ms);
+  EXPECT_GT(rig.counters.rto_fired, 0u);
+  rig.Input({.ack = 1001, .window = kWindow, .echo = of_the_syn});
+  EXPECT_LT(rig.subflow->srtt(), 50ms);
+  EXPECT_EQ(rig.counters.spurious_timeouts, 0u);
 }
 
 // RFC 9937 6.2: while more is under way than may be, half as much is sent as is delivered, where
