@@ -72,6 +72,8 @@ namespace mptcptls {
   X(data_duplicate, "payload bytes received twice at the data level")                    \
   X(mapping_errors, "payload without a mapping or with a contradicting one")             \
   X(checksum_errors, "DSS checksum failures")                                            \
+  X(mp_fail_sent, "MP_FAIL sent: a checksum was wrong, or in answer to one")             \
+  X(mp_fail_received, "MP_FAIL taken: the peer falls back")                              \
   X(bugs, "states that cannot happen, each logged")
 
 struct Counters {

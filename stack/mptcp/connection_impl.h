@@ -253,7 +253,9 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   bool TakeFastClose(Time now, const FastClose& option);
   void ReceiveAt(Time now, Path* path, uint64_t offset, ByteSpan bytes);
   void ChecksummedPayload(Time now, Path* path, ReceivedMapping* mapping, ByteSpan bytes);
-  void BadChecksum(Time now, Path* path);
+  void BadChecksum(Time now, Path* path, uint64_t dsn);
+  void FallBackByFail(Time now, Path* path);
+  void TakeFail(Time now, Path* path);
   void ToProgram(Time now, ByteSpan bytes);
   void NoteRead(Time now, size_t bytes);
   void UnmappedPayload(Time now, Path* path);
@@ -291,7 +293,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   bool joined_ever_ = false;
   bool tls_seen_ = false;  // NoteTls()
   int infinite_left_ = 0;  // segments that still carry the infinite mapping
-  bool fail_left_ = false;
+  bool fail_due_ = false;  // beside it: MP_FAIL
   uint64_t fail_dsn_ = 0;
   uint32_t local_token_ = 0, remote_token_ = 0;
   bool token_claimed_ = false;

@@ -76,6 +76,10 @@ Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& seg
     retries_.erase({path->tuple.local.address, path->tuple.remote});
     ++services_->counters()->joins_accepted;
   }
+  if (o.fail && !joined_ever_ && !path->joined) {
+    TakeFail(now, path);
+    return Verdict::kAccept;
+  }
   if (MustFallBack(*path, segment)) {
     FallBack(now);
     return Verdict::kAccept;
@@ -94,7 +98,6 @@ Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& seg
   if (o.add_addr) TakeAddAddr(now, *o.add_addr);
   if (o.remove_addr) TakeRemoveAddr(now, *o.remove_addr);
   if (o.prio) path->backup = o.prio->backup;
-  if (o.fail && !joined_ever_ && o.dss == std::nullopt) FallBack(now);
   return path->dead ? Verdict::kDrop : Verdict::kAccept;
 }
 
@@ -221,22 +224,40 @@ void ConnectionImpl::ChecksummedPayload(Time now, Path* path, ReceivedMapping* m
                                         ByteSpan bytes) {
   mapping->held.insert(mapping->held.end(), bytes.begin(), bytes.end());
   if (mapping->held.size() < mapping->length) return;
-  std::vector<uint8_t> whole;
-  whole.swap(mapping->held);
-  const uint16_t sum = DssChecksum(mapping->dsn, mapping->ssn.value, mapping->length, whole);
-  if (sum != mapping->checksum) {
-    fail_dsn_ = mapping->dsn;
-    return BadChecksum(now, path);
-  }
+  const uint16_t sum =
+      DssChecksum(mapping->dsn, mapping->ssn.value, mapping->length, mapping->held);
+  if (sum != mapping->checksum) return BadChecksum(now, path, mapping->dsn);
+  const std::vector<uint8_t> whole = std::exchange(mapping->held, {});
   ReceiveAt(now, path, ReceiveOffset(mapping->dsn), whole);
 }
 
-// RFC 8684 3.7: with several subflows this one is closed, and its data comes on another; with one
-// there is no way to get the bytes as they were.
-void ConnectionImpl::BadChecksum(Time now, Path* path) {
+// RFC 8684 3.7: with several subflows this one is closed, and its data comes on another. If there
+// was never more than one, the stream is what that one carries: from now on as plain TCP, with what
+// the middlebox made of it.
+void ConnectionImpl::BadChecksum(Time now, Path* path, uint64_t dsn) {
   ++services_->counters()->checksum_errors;
-  path->fail_due = true;
-  ResetPath(now, path, TcpRst::kMiddlebox);
+  fail_dsn_ = dsn;
+  ++services_->counters()->mp_fail_sent;
+  if (joined_ever_ || path->joined) {
+    path->fail_due = true;
+    return ResetPath(now, path, TcpRst::kMiddlebox);
+  }
+  FallBackByFail(now, path);
+}
+
+void ConnectionImpl::FallBackByFail(Time now, Path* path) {
+  fail_due_ = true;
+  FallBack(now);
+  if (!closed_ && !path->dead) path->subflow->SendAck(now);
+}
+
+// The peer got something that we did not send. It falls back, and so do we, and say so (RFC 8684
+// 3.7).
+void ConnectionImpl::TakeFail(Time now, Path* path) {
+  ++services_->counters()->mp_fail_received;
+  fail_dsn_ = receive_idsn_ + 1 + reassembly_.next();
+  ++services_->counters()->mp_fail_sent;
+  FallBackByFail(now, path);
 }
 
 void ConnectionImpl::ReceiveAt(Time now, Path*, uint64_t offset, ByteSpan bytes) {

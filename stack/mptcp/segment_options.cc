@@ -47,13 +47,14 @@ void ConnectionImpl::FillOptions(Subflow& subflow, const SegmentPlan& plan, Mptc
       --infinite_left_;
       Dss dss;
       dss.has_mapping = true;
+      dss.dsn_8 = false;  // room for MP_FAIL beside time stamps
       dss.dsn = SendDsn(plan.kind == Kind::kData ? plan.mapping.dsn : next_);
       dss.ssn = plan.kind == Kind::kData ? plan.mapping.ssn : subflow.next_ssn();
       dss.length = 0;
       if (checksum_) dss.checksum = 0;
       out->dss = dss;
       KeepIfFits(out, &MptcpOptions::dss, plan.room);
-      if (fail_left_) {
+      if (fail_due_) {
         out->fail = MpFail{fail_dsn_};
         KeepIfFits(out, &MptcpOptions::fail, plan.room);
       }

@@ -174,8 +174,44 @@ std::vector<Scenario> CacheCatalogue() {
   return all;
 }
 
+// RFC 8684 3.7: a middlebox changes a byte, and there is only one subflow. The program gets what
+// TCP would have given it, and every other byte as it was.
+std::vector<Scenario> ChecksumCatalogue() {
+  std::vector<Scenario> all;
+  const auto alter = [&](const std::string& name, std::optional<uint64_t> up,
+                         std::optional<uint64_t> down, double loss) {
+    Scenario s = Base(name, Mode::kTcp);
+    s.paths.resize(1);
+    s.paths[0].up.loss = loss;
+    s.client_config.checksum = true;
+    s.exchanges[0].client.altered = down ? 1 : 0;
+    s.exchanges[0].server.altered = up ? 1 : 0;
+    s.prepare = [=](World& w) {
+      if (up) w.up(0).AddMiddlebox(AlterPayload(*up));
+      if (down) w.down(0).AddMiddlebox(AlterPayload(*down));
+    };
+    s.check = [=](World& w, std::vector<std::string>* failures) {
+      for (const SimProgram* p : {w.pair(0).client.get(), w.pair(0).server.get()}) {
+        Wants(failures, p->altered() == p->plan().altered, p->name() + " got no changed byte");
+      }
+      Wants(failures, w.Sum(&Counters::fallbacks) == 2, "both hosts fall back");
+      Wants(failures, w.Sum(&Counters::mp_fail_sent) >= 2, "MP_FAIL is answered by MP_FAIL");
+      Wants(failures, w.Sum(&Counters::resets_sent) == 0, "a reset");
+    };
+    s.budget = 20s;
+    all.push_back(s);
+  };
+  alter("one_path_alters_the_first_bytes", 0, std::nullopt, 0);
+  alter("one_path_alters_bytes_to_the_server", 20, std::nullopt, 0);
+  alter("one_path_alters_bytes_to_the_client", std::nullopt, 200, 0);
+  alter("one_path_alters_bytes_both_ways", 5, 10, 0);
+  alter("one_path_alters_bytes_and_loses_some", 20, 200, 0.02);
+  return all;
+}
+
 SCENARIO_SUITE(Policy, PolicyCatalogue);
 SCENARIO_SUITE(Stripped, StripCatalogue);
+SCENARIO_SUITE(Checksum, ChecksumCatalogue);
 SCENARIO_SUITE(Cache, CacheCatalogue);
 
 }  // namespace

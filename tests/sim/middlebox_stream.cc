@@ -133,7 +133,11 @@ PortNat::PortNat() : table_(std::make_shared<Table>()) {}
 
 uint16_t PortNat::Map(Table* table, const FourTuple& flow, bool opening) {
   const auto known = table->outside.find(flow);
-  if (known != table->outside.end()) return known->second;
+  // A new connection from a port that was used before goes by its own port: its program is found by
+  // it.
+  if (known != table->outside.end() && (!opening || known->second == flow.local.port)) {
+    return known->second;
+  }
   FourTuple seen = flow;
   // A flow that was there before keeps nothing: its old mapping is what was forgotten.
   if (!opening) seen.local.port = table->next++;

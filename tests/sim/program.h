@@ -48,6 +48,7 @@ struct ProgramPlan {
   size_t write_more = 1;  // of so many writes all but the last one say that more follows (MSG_MORE)
   Ending ending = Ending::kShutdownWhenSent;
   uint64_t abort_after = 0;
+  uint64_t altered = 0;  // a middlebox changes so many of the bytes that it reads
 };
 
 class SimProgram : public ConnectionObserver {
@@ -82,6 +83,7 @@ class SimProgram : public ConnectionObserver {
   bool orphaned() const { return orphaned_; }
   uint64_t sent() const { return sent_; }
   uint64_t received() const { return received_; }
+  uint64_t altered() const { return altered_; }  // wrong bytes that the plan allowed for
   uint64_t total_to_send() const;
   Time connected_at() const { return connected_at_; }
   Time finished_at() const { return finished_at_; }  // the peer's end was seen
@@ -122,7 +124,7 @@ class SimProgram : public ConnectionObserver {
   bool read_scheduled_ = false, write_scheduled_ = false, progress_scheduled_ = false;
   bool writing_ = false;
   EndReason end_ = EndReason::kNone;
-  uint64_t sent_ = 0, received_ = 0;
+  uint64_t sent_ = 0, received_ = 0, altered_ = 0;
   size_t chunk_done_ = 0;  // of the chunk being written
   Time connected_at_{}, finished_at_ = kNever, closed_at_ = kNever, keys_at_ = kNever,
                         next_write_{}, next_read_{};

@@ -17,7 +17,7 @@ std::string On(Rng& rng) {
 
 // A box on one direction of a path, with its operands. Pieces fit the least MTU with all options.
 std::string RandomBox(Rng& rng, bool up) {
-  switch (rng.Below(16)) {
+  switch (rng.Below(17)) {
     case 0:
     case 1:
       return "strip mptcp" + On(rng);
@@ -47,6 +47,8 @@ std::string RandomBox(Rng& rng, bool up) {
       return "urgent every " + Between(rng, 1, 20) + " pointer " + Between(rng, 0, 65535);
     case 14:
       return "merge " + Between(rng, 300, 1100);
+    case 15:
+      return "alter " + Between(rng, 0, 100);
     default:
       return "split 536";
   }
@@ -56,6 +58,7 @@ std::string RandomBox(Rng& rng, bool up) {
 
 bool RandomMiddleboxes(Rng& rng, size_t paths, std::string* text) {
   bool rebound = false;
+  uint64_t altered = 0;
   if (rng.Chance(0.4)) return false;
   for (size_t path = 0; path < paths; ++path) {
     const std::string place = Number(path);
@@ -64,6 +67,7 @@ bool RandomMiddleboxes(Rng& rng, size_t paths, std::string* text) {
       for (uint64_t i = 0; i < count; ++i) {
         const std::string box = RandomBox(rng, up);
         *text += "box " + place + (up ? " up " : " down ") + box + "\n";
+        altered += box.starts_with("alter");
         // What is merged without regard to mappings breaks the only subflow, unless it is plain
         // TCP.
         if (path == 0 && box.starts_with("merge")) *text += "box 0 both strip mptcp\n";
@@ -78,7 +82,9 @@ bool RandomMiddleboxes(Rng& rng, size_t paths, std::string* text) {
     }
     if (path == 0 && rng.Chance(0.05)) *text += "box 0 both echo\n";
   }
-  return rebound;
+  // Whoever has checksums and several subflows resets the one whose bytes are changed.
+  if (altered > 0) *text += "expect altered " + Number(altered) + "\n";
+  return rebound || altered > 0;
 }
 
 }  // namespace mptcptls::sim

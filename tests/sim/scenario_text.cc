@@ -95,6 +95,7 @@ class Parser {
       all.insert(all.end(), times_[i], s.exchanges[i]);
     }
     s.exchanges = std::move(all);
+    for (Exchange& e : s.exchanges) e.client.altered = e.server.altered = altered_;
     if (!prepare_.empty()) {
       s.prepare = [actions = prepare_](World& w) {
         for (const Action& action : actions) action(w);
@@ -323,6 +324,7 @@ class Parser {
         {"share", &Parser::ExpectShare},
         {"delivered", &Parser::ExpectDelivered},
         {"counter", &Parser::ExpectCounter},
+        {"altered", &Parser::ExpectAltered},
     };
     (this->*w->Choice<Statement>("expectation", kExpectations))(w);
   }
@@ -348,6 +350,7 @@ class Parser {
   void ExpectThrifty(Words*) { scenario().expect.thrifty = true; }
   void ExpectShare(Words* w) { scenario().expect.least_share = w->Probability("share"); }
   void ExpectDelivered(Words* w) { scenario().expect.delivered = w->YesNo("delivered"); }
+  void ExpectAltered(Words* w) { altered_ = w->Number("number of bytes"); }
   void ExpectCounter(Words* w) {
     CounterBound bound;
     bound.name = w->Next("name of a counter");
@@ -363,6 +366,7 @@ class Parser {
   std::vector<size_t> times_;  // of each exchange
   std::vector<Action> prepare_;
   std::vector<CounterBound> counters_;
+  uint64_t altered_ = 0;
 };
 
 }  // namespace
