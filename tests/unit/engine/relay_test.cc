@@ -425,6 +425,26 @@ TEST_F(RelayTest, CleanEndIsAnEndAndNeverAReset) {
   EXPECT_EQ(rig_.relays()->Find(one.id), nullptr);
 }
 
+// The peer's FIN may be the last of everything: both ends are told before the program's socket has
+// said a word.
+TEST_F(RelayTest, CleanEndTogetherWithThePeersEndIsNoReset) {
+  Initiator one(&rig_);
+  one.Open();
+  ASSERT_EQ(one.program.Send("request"), 7u);
+  shutdown(one.program.fd(), SHUT_WR);
+  rig_.Settle();
+  EXPECT_EQ(one.Queued(), 1u) << "held back, though it was forwarded";
+  one.connection.Deliver(rig_.now(), "answer");
+  one.connection.EndPeer(rig_.now());
+  one.connection.End(rig_.now(), EndReason::kClean);
+  rig_.Settle();
+  EXPECT_EQ(one.program.Read(), "answer");
+  EXPECT_TRUE(one.program.end());
+  EXPECT_EQ(one.program.error(), 0);
+  EXPECT_EQ(one.program.TakeError(), 0);
+  EXPECT_EQ(rig_.relays()->Find(one.id), nullptr);
+}
+
 TEST_F(RelayTest, BothHalvesClosedIsNoReset) {
   Initiator one(&rig_);
   one.Open();

@@ -10,6 +10,8 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -451,6 +453,42 @@ TEST_F(Listening, AStrangerIsRefused) {
   const int fd = accept(listener_, nullptr, nullptr);
   EXPECT_GE(fd, 0);
   for (const int each : {stranger, engine, fd}) close(each);
+}
+
+// Whoever is in the network namespace can bind such a name and connect; only the user tells.
+TEST_F(Listening, AnotherUserIsNoEngine) {
+  fcntl(listener_, F_SETFL, O_NONBLOCK);
+  for (const uid_t uid : {65534u, 0u}) {
+    control::Name own;
+    ASSERT_TRUE(Captured(listener_, &own));
+    sockaddr_un listener, responder;
+    const socklen_t length = control::EncodeName(own, &listener);
+    own.role = control::Role::kResponder;
+    control::EncodeName(own, &responder);
+    // The credentials are those of connect(); the socket outlives whoever called it.
+    const int stranger = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      const bool connected =
+          syscall(SYS_setresuid, uid, uid, uid) == 0 &&
+          bind(stranger, reinterpret_cast<const sockaddr*>(&responder), length) == 0 &&
+          connect(stranger, reinterpret_cast<const sockaddr*>(&listener), length) == 0;
+      _exit(connected ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    ASSERT_EQ(status, 0) << "needs root";
+    const int fd = accept(listener_, nullptr, nullptr);
+    if (uid == 0) {
+      EXPECT_GE(fd, 0);
+    } else {
+      EXPECT_EQ(fd, -1);
+      EXPECT_EQ(errno, EAGAIN);
+      EXPECT_EQ(Received(stranger), "");
+    }
+    close(fd);
+    close(stranger);
+  }
 }
 
 // The engine died after it brought a connection: its bytes must not look like a stream that ended.

@@ -111,6 +111,31 @@ TEST(Icmp, OnlyWhatIsInFlightCounts) {
   rig.ExpectNothing();
 }
 
+// RFC 5927 4: whoever is not on the path has to guess what is in flight.
+TEST(Icmp, AForgedErrorEndsNoConnectionAttempt) {
+  SubflowRig rig;
+  Connect(&rig);
+  for (const uint32_t seq : {0xffffffffu, 1u, 0x10000u}) {
+    rig.subflow->OnIcmpError(rig.now, Error(rig, seq, Kind::kHard, Cause::kRefused));
+    EXPECT_FALSE(rig.closed);
+  }
+  EXPECT_EQ(rig.counters.icmp_ignored, 3u);
+}
+
+TEST(Icmp, AForgedErrorExplainsNoTimeout) {
+  SubflowRig rig;
+  rig.config.retries = 3;
+  rig.Open();
+  rig.Input({.window = 65535});
+  rig.Send(1000);
+  for (const uint32_t seq : {0u, 1001u}) {
+    rig.subflow->OnIcmpError(rig.now, Error(rig, seq, Kind::kSoft));
+  }
+  rig.Advance(10s);
+  EXPECT_EQ(rig.closed, CloseReason::kTimedOut);
+  EXPECT_EQ(rig.counters.icmp_ignored, 2u);
+}
+
 TEST(TooBig, WhatWasTooBigIsSentAgainInSmallerPackets) {
   SubflowRig rig;
   rig.Open();

@@ -104,6 +104,30 @@ TEST(Reordering, DuplicatesWidenTheWindow) {
   }
 }
 
+// RFC 8985 6.2 step 4 widens by a quarter of min_rtt: too little where a segment comes after its
+// copy. Then the report of the duplicate (RFC 2883) tells how late it was.
+TEST(Reordering, AReportedDuplicateTellsHowLateTheSegmentWas) {
+  SubflowRig rig(false);
+  rig.Open();
+  SendFlight(&rig, 8);
+  rig.Advance(20ms);
+  rig.Input({.window = kWindow, .sack = {{1001, 8001}}});
+  EXPECT_EQ(rig.counters.segments_retransmitted, 1u);
+  rig.Advance(20ms);
+  rig.Input({.ack = 8001, .window = kWindow});  // the copy
+  rig.Advance(20ms);
+  rig.Input({.ack = 8001, .window = kWindow, .sack = {{1, 1001}}});  // the segment, after 60 ms
+  SendFlight(&rig, 6);
+  const uint32_t end = rig.subflow->next_ssn();
+  rig.sent.clear();
+  rig.Advance(20ms);
+  rig.Input({.ack = end - 6000, .window = kWindow, .sack = {{end - 5000, end}}});
+  rig.Advance(39ms);
+  rig.ExpectNothing();
+  rig.Advance(1ms);
+  rig.ExpectSent(A | P, end - 6000, 1, 1000);
+}
+
 // RFC 7323 5.3: what a retransmission overtakes must not look like an old duplicate.
 TEST(Reordering, RetransmissionsAreStampedAsFarBackAsSegmentsAreOvertaken) {
   SubflowRig rig;
@@ -288,6 +312,26 @@ TEST(TailLossProbe, ALossThatItRepairedCounts) {
       EXPECT_LT(rig.subflow->Info().cwnd, before);
     }
   }
+}
+
+// RFC 2018 8: the peer may throw away what it SACKed. A timeout while the first segment that is not
+// acknowledged counts as SACKed proves it: nothing that was SACKed is believed any more.
+TEST(Reneging, WhatWasSackedGoesAgainAfterATimeout) {
+  SubflowRig rig;
+  rig.Open();
+  SendFlight(&rig, 3);
+  rig.Advance(20ms);
+  rig.Input({.window = kWindow, .sack = {{1001, 3001}}});
+  rig.Advance(20ms);
+  rig.Input({.ack = 1001, .window = kWindow});  // the hole is filled, and the rest is gone
+  rig.sent.clear();
+  rig.Advance(300ms);
+  EXPECT_EQ(rig.counters.rto_fired, 1u);
+  rig.ExpectSent(A | P, 1001, 1, 1000);
+  rig.Input({.ack = 2001, .window = kWindow});
+  rig.ExpectSent(A | P, 2001, 1, 1000);
+  rig.Input({.ack = 3001, .window = kWindow});
+  EXPECT_EQ(rig.acked, 3000u);
 }
 
 // RFC 7323 4.1: where everything was sent twice, the echo tells the round trip time.

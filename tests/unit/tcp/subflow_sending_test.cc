@@ -169,6 +169,59 @@ TEST(Sending, UnackedRangesCarryTheirOwnMapping) {
   EXPECT_EQ(seen[0], std::make_tuple(uint64_t{1500}, 1501u, uint16_t{1500}, size_t{1500}));
 }
 
+// All that the window takes leaves, and is acknowledged segment by segment after `rtt`: by how much
+// the window has grown.
+uint32_t GrowthInARoundTrip(SubflowRig* rig, Duration rtt) {
+  const uint32_t mss = rig->subflow->mss(), before = rig->subflow->cwnd();
+  uint32_t ack = rig->subflow->next_ssn();
+  while (rig->subflow->SendRoom(rig->now) >= mss) rig->Send(mss);
+  rig->Advance(rtt);
+  while (ack < rig->subflow->next_ssn()) rig->Input({.ack = ack += mss, .window = 65535});
+  return rig->subflow->cwnd() - before;
+}
+
+// RFC 9406 4.2: a round trip time that grows is that of a queue, which slow start fills.
+TEST(CongestionWindow, SlowStartSlowsDownWhenTheRoundTripTimeGrows) {
+  SubflowRig rig;
+  rig.config.policy.pacing = false;
+  rig.Open();
+  rig.Input({.window = 65535});
+  const uint32_t mss = rig.subflow->mss();
+  EXPECT_EQ(GrowthInARoundTrip(&rig, 20ms), 10 * mss);
+  // Eight samples tell (N_RTT_SAMPLE); what is acknowledged from then on counts a quarter.
+  EXPECT_LT(GrowthInARoundTrip(&rig, 30ms), 12 * mss);
+}
+
+// RFC 5681 4.1: after an RTO without a word nothing is known of the path any more.
+TEST(CongestionWindow, IsTheInitialOneAfterAnIdleTime) {
+  SubflowRig rig;
+  rig.config.policy.pacing = false;
+  rig.Open();
+  rig.Input({.window = 65535});
+  const uint32_t mss = rig.subflow->mss();
+  GrowthInARoundTrip(&rig, 20ms);
+  rig.Advance(100ms);
+  rig.Send(1000);
+  EXPECT_EQ(rig.subflow->cwnd(), 20 * mss);
+  rig.Input({.ack = rig.subflow->next_ssn(), .window = 65535});
+  rig.Advance(1s);
+  rig.Send(1000);
+  EXPECT_EQ(rig.subflow->cwnd(), 10 * mss);
+}
+
+// RFC 9438 5.8: what is not used up was not tried, and must not grow.
+TEST(CongestionWindow, DoesNotGrowWhileItIsNotUsed) {
+  SubflowRig rig;
+  rig.Open();
+  const uint32_t before = rig.subflow->cwnd();
+  for (int i = 0; i < 20; ++i) {
+    rig.Send(1000);
+    rig.Advance(20ms);
+    rig.Input({.ack = rig.subflow->next_ssn(), .window = 65535});
+  }
+  EXPECT_EQ(rig.subflow->cwnd(), before);
+}
+
 TEST(Window, UpdateIsSentWhenTheProgramReads) {
   SubflowRig rig;
   rig.config.window_scale = 0;
@@ -184,6 +237,27 @@ TEST(Window, UpdateIsSentWhenTheProgramReads) {
   rig.window = 3000;
   rig.subflow->WindowMayHaveOpened(rig.now);
   rig.ExpectSent(A, 1, 2601, 0);
+}
+
+// RFC 9293 3.8.6.2.2: a window that opens byte by byte would be filled with segments of single
+// bytes. Its edge stays until there is room for a whole one, whatever else is acknowledged.
+TEST(Window, OpensBySegments) {
+  SubflowRig rig;
+  rig.config.window_scale = 0;
+  rig.window = 3000;
+  rig.Open();
+  rig.window = 0;
+  rig.Input({.seq = 1, .flags = A | P, .payload = std::string(3000, 'x')});
+  ASSERT_FALSE(rig.sent.empty());
+  EXPECT_EQ(rig.sent.back().window, 0);
+  const uint32_t mss = rig.subflow->mss();
+  for (const uint32_t room : {1u, 500u, mss - 1, mss}) {
+    rig.sent.clear();
+    rig.window = room;
+    rig.Input({.seq = 1, .payload = "x"});  // old: acknowledged at once
+    ASSERT_EQ(rig.sent.size(), 1u);
+    EXPECT_EQ(rig.sent[0].window, room < mss ? 0 : room);
+  }
 }
 
 }  // namespace
