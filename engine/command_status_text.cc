@@ -133,9 +133,12 @@ std::string Traffic(const json& connection) {
 }
 
 std::string Protocol(const json& connection) {
-  const std::string key = Text(connection, "key");
+  const std::string key = Text(connection, "key"), peer_key = Text(connection, "peer_key");
   return absl::StrCat(Text(connection, "mode"), Flag(connection, "fallback") ? " (fell back)" : "",
-                      key == "none" ? ", no key" : absl::StrCat(", key ", key));
+                      key == "none" ? ", no key" : absl::StrCat(", key ", key),
+                      peer_key == "confirmed" || peer_key == "differs"
+                          ? absl::StrCat(", the peer's ", peer_key)
+                          : "");
 }
 
 void Report::Connection(const json& connection) {
@@ -212,7 +215,8 @@ void Report::Cache(const json::array_t& cache) {
   Title("what peers are known to speak", cache.size());
   Table table({{"LOCAL"}, {"REMOTE"}, {"CAPABILITY"}, {"FORGOTTEN IN", true}});
   for (const json& entry : cache)
-    table.Add({Text(entry, "local"), Text(entry, "remote"), Text(entry, "capability"),
+    table.Add({Text(entry, "local"), Text(entry, "remote"),
+               Text(entry, "capability") + (Flag(entry, "confirms_keys") ? ", confirms keys" : ""),
                HumanSeconds(Number(entry, "expires_s"))});
   Add(table, 2);
 }

@@ -77,6 +77,18 @@ std::string KeyText(const ConnectionInfo& info) {
   return "none";
 }
 
+const char* PeerKeyText(PeerKey key) {
+  switch (key) {
+    case PeerKey::kHolds:
+      return "confirmed";
+    case PeerKey::kDiffers:
+      return "differs";
+    case PeerKey::kUnknown:
+      break;
+  }
+  return "not confirmed";
+}
+
 // How a subflow was admitted: the first one proves nothing, a join that its keys are known.
 const char* AuthenticatedBy(const ConnectionInfo& info, const SubflowStatus& subflow) {
   if (!subflow.joined || !subflow.authenticated) return "none";
@@ -121,6 +133,7 @@ json ToJson(const ConnectionRecord& record, bool initiator, Time now) {
           {"remote", info.remote.ToString()},
           {"mode", ModeName(info.mode)},
           {"key", KeyText(info)},
+          {"peer_key", PeerKeyText(info.peer_key)},
           {"state", closed           ? "closed"
                     : info.connected ? "connected"
                                      : "connecting"},
@@ -195,6 +208,7 @@ std::string StatusText(const Engine& engine, std::optional<uid_t> only) {
     cache.push_back({{"local", entry.local.ToString()},
                      {"remote", entry.remote.ToString()},
                      {"capability", entry.capability},
+                     {"confirms_keys", entry.confirms_keys},
                      {"expires_s", Seconds(entry.expires_in)}});
   }
   const auto& closed = engine.relays().closed();

@@ -15,6 +15,9 @@ third ACK's HMAC not compared|stack/mptcp/join.cc|s/if (!ConstantTimeEqual(ByteS
 SYN/ACK's HMAC not compared|stack/mptcp/join.cc|s/if (!ConstantTimeEqual(ByteSpan(expected).first(8), ByteSpan(join->hmac).first(8)))/if (false)/|sim_scenario_test|*Keys*different_keys*
 token not checked|stack/host_input.cc|s/const auto it = by_token_.find(segment.options.mptcp.join->token);/auto it = by_token_.find(segment.options.mptcp.join->token); if (it == by_token_.end()) it = by_token_.begin();/|sim_scenario_test|*Strangers*unknown_token*
 ADD_ADDR's HMAC not checked|stack/mptcp/path_manager.cc|s/if (!ConstantTimeEqual(expected, option.hmac))/if (false)/|sim_scenario_test|*Keys*add_addr*
+NEW_KEY of another key taken|stack/mptcp/new_key.cc|s/ConstantTimeEqual(expected, option.tag)/true/|sim_scenario_test|*NewKey*different_keys*
+joins do not wait for NEW_KEY|stack/mptcp/path_manager.cc|s/if (!AwaitsPeersKey(now)) OpenMissing/OpenMissing/|sim_scenario_test|*NewKey*joins_wait*
+MP_FAIL not answered|stack/mptcp/data_receive.cc|s/^  fail_due_ = true;//|sim_scenario_test|*Checksum*
 parked join dropped|stack/mptcp/join.cc|s/^    AcceptJoin(now, p.syn, p.local);/    (void)p;/|sim_scenario_test|*Keys*parked*
 early join refused, not parked|stack/mptcp/join.cc|s/return Park(now, syn, local);/return Verdict::kReset;/|sim_scenario_test|*Keys*parked*
 join before the third ACK refused|stack/mptcp/join.cc|s/return offer_ == Offer::kTls ? Park(now, syn, local) : Verdict::kDrop;/return Verdict::kReset;/|sim_scenario_test|*Strangers*before_the_third*

@@ -67,6 +67,9 @@ namespace mptcptls {
   X(joins_refused_policy, "MP_JOIN refused by policy or limits")                         \
   X(add_addr_received, "ADD_ADDR accepted")                                              \
   X(add_addr_refused, "ADD_ADDR with a wrong HMAC or beyond the limits")                 \
+  X(new_key_sent, "NEW_KEY sent: we hold the key")                                       \
+  X(new_key_received, "NEW_KEY taken: the peer holds the same key")                      \
+  X(new_key_refused, "NEW_KEY by another key than ours")                                 \
   X(fastclose_refused, "MP_FASTCLOSE with a wrong tag")                                  \
   X(bytes_reinjected, "payload bytes sent again on another subflow")                     \
   X(data_duplicate, "payload bytes received twice at the data level")                    \

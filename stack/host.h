@@ -128,6 +128,7 @@ class Host {
     Endpoint remote;
     std::string capability;  // "tls-auth", "keys", "tcp", "clear"
     Duration expires_in{0};
+    bool confirms_keys = false;  // says NEW_KEY
   };
   virtual std::vector<CacheEntry> Cache(Time now) const = 0;
   virtual void ClearCache() = 0;

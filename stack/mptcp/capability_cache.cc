@@ -35,7 +35,20 @@ std::optional<Capability> CapabilityCache::Find(Time now, const IpAddress& local
 void CapabilityCache::Store(Time now, const IpAddress& local, const Endpoint& remote,
                             Capability capability) {
   if (entries_.size() >= kMaxEntries && !entries_.contains({local, remote})) MakeRoom(now);
-  entries_[{local, remote}] = {capability, now + lifetime_};
+  Entry& entry = entries_[{local, remote}];
+  const bool confirms = entry.confirms && capability == Capability::kTlsAuth;
+  entry = {capability, now + lifetime_, confirms};
+}
+
+void CapabilityCache::NoteConfirms(const IpAddress& local, const Endpoint& remote) {
+  const auto it = entries_.find({local, remote});
+  if (it != entries_.end() && it->second.capability == Capability::kTlsAuth) {
+    it->second.confirms = true;
+  }
+}
+
+bool CapabilityCache::Confirms(Time now, const IpAddress& local, const Endpoint& remote) {
+  return Find(now, local, remote) && entries_.at({local, remote}).confirms;
 }
 
 // Expired entries go first, else the one that expires next.
@@ -51,7 +64,8 @@ std::vector<Host::CacheEntry> CapabilityCache::Entries(Time now) const {
   std::vector<Host::CacheEntry> out;
   for (const auto& [key, entry] : entries_)
     if (entry.expires > now)
-      out.push_back({key.first, key.second, Name(entry.capability), entry.expires - now});
+      out.push_back(
+          {key.first, key.second, Name(entry.capability), entry.expires - now, entry.confirms});
   return out;
 }
 

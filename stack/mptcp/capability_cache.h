@@ -23,6 +23,9 @@ class CapabilityCache {
 
   std::optional<Capability> Find(Time now, const IpAddress& local, const Endpoint& remote);
   void Store(Time now, const IpAddress& local, const Endpoint& remote, Capability capability);
+  // The destination, known as tls-auth, said NEW_KEY (PROTOCOL.md 8).
+  void NoteConfirms(const IpAddress& local, const Endpoint& remote);
+  bool Confirms(Time now, const IpAddress& local, const Endpoint& remote);
   void Clear() { entries_.clear(); }
   std::vector<Host::CacheEntry> Entries(Time now) const;
 
@@ -30,6 +33,7 @@ class CapabilityCache {
   struct Entry {
     Capability capability;
     Time expires;
+    bool confirms = false;
   };
   void MakeRoom(Time now);
 

@@ -24,6 +24,7 @@ namespace mptcptls {
 enum class Mode : uint8_t { kTlsAuth, kKeys, kTcp };           // the three outcomes, PROTOCOL.md 1
 enum class AuthPolicy : uint8_t { kAuto, kTls, kKeys, kTcp };  // PROTOCOL.md 1, "Policy"
 enum class KeyState : uint8_t { kNone, kPresent, kRefused };   // kRefused: TLS ended without a key
+enum class PeerKey : uint8_t { kUnknown, kHolds, kDiffers };   // what NEW_KEY says, PROTOCOL.md 8
 
 // Why a connection ended, as errno values are made of it at the edge.
 enum class EndReason : uint8_t {
@@ -71,6 +72,7 @@ struct ConnectionInfo {
   Mode mode = Mode::kTcp;
   KeyState key = KeyState::kNone;
   std::string key_reason;  // why refused
+  PeerKey peer_key = PeerKey::kUnknown;
   Endpoint local, remote;  // of the first subflow
   bool connected = false;
   bool fallback = false;  // began as MPTCP, is plain TCP now

@@ -306,6 +306,7 @@ void ConnectionImpl::SetKeys(Time now, const ConnectionKeys& keys) {
     held_.pop_front();
     TakeAddAddr(now, option);
   }
+  BeginConfirmation(now);
   ServeParked(now);
   ManagePaths(now);
 }

@@ -19,6 +19,7 @@
 #include "stack/mptcp/connection.h"
 #include "stack/mptcp/crypto.h"
 #include "stack/mptcp/host_services.h"
+#include "stack/mptcp/key_confirmation.h"
 #include "stack/mptcp/mapping_queue.h"
 #include "stack/mptcp/nagle.h"
 #include "stack/mptcp/range_set.h"
@@ -204,6 +205,12 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   Mac OwnHmac(const Path& path, bool own) const;
   void RefuseHmac(Path* path);
 
+  // ---- new_key.cc
+  void BeginConfirmation(Time now);
+  void TakeNewKey(Time now, const NewKey& option);
+  bool FillNewKey(const SegmentPlan& plan, MptcpOptions* out);
+  bool AwaitsPeersKey(Time now) const;
+
   // ---- path_manager.cc
   void ManagePaths(Time now);
   void OpenMissing(Time now);
@@ -211,8 +218,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   bool LocalUsed(const IpAddress& local) const;
   void Bury(Path* path);
   bool UplinkUsed(const std::string& uplink) const;
-  void ExplainUnused(ConnectionInfo* info) const;
-  std::string WhyNoJoin() const;
+  void ExplainUnused(Time now, ConnectionInfo* info) const;
+  std::string WhyNoJoin(Time now) const;
   bool RemoteUsed(const Endpoint& remote) const;
   void PathFailed(Time now, const Path& path, const std::string& reason);
   void AnnounceMissing(Time now);
@@ -301,6 +308,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   KeyState key_ = KeyState::kNone;
   std::string key_reason_;
   ConnectionKeys keys_;
+  KeyConfirmation confirmation_;
+  bool new_key_due_ = false;  // the acknowledgement that SendControl() makes says it
   Time connected_at_{};
 
   // Sending

@@ -26,6 +26,7 @@ ConnectionInfo ConnectionImpl::Info(Time now) const {
   info.mode = mode_;
   info.key = mode_ == Mode::kKeys ? KeyState::kPresent : key_;
   info.key_reason = key_reason_;
+  info.peer_key = confirmation_.peer();
   info.local = first_.local;
   info.remote = first_.remote;
   info.connected = connected_;
@@ -50,13 +51,13 @@ ConnectionInfo ConnectionImpl::Info(Time now) const {
     }
     info.unused_paths.push_back({pair.first, pair.second, reason});
   }
-  if (!closed_) ExplainUnused(&info);
+  if (!closed_) ExplainUnused(now, &info);
   return info;
 }
 
 // An uplink on which nothing was tried has a reason, too.
-void ConnectionImpl::ExplainUnused(ConnectionInfo* info) const {
-  const std::string reason = WhyNoJoin();
+void ConnectionImpl::ExplainUnused(Time now, ConnectionInfo* info) const {
+  const std::string reason = WhyNoJoin(now);
   for (const LocalAddress& local : services_->local_addresses()) {
     const bool told = std::ranges::any_of(
         info->unused_paths, [&](const UnusedPath& path) { return path.local == local.address; });
@@ -66,12 +67,14 @@ void ConnectionImpl::ExplainUnused(ConnectionInfo* info) const {
   }
 }
 
-std::string ConnectionImpl::WhyNoJoin() const {
+std::string ConnectionImpl::WhyNoJoin(Time now) const {
   if (!connected_) return "not connected yet";
   if (!mptcp() || fallback_) return "plain TCP";
   if (key_ == KeyState::kRefused) return "no key: " + key_reason_;
   if (mode_ == Mode::kTlsAuth && key_ == KeyState::kNone) return "no key yet";
   if (!dss_seen_) return "no DSS yet";
+  if (confirmation_.peer() == PeerKey::kDiffers) return "the peer's key differs";
+  if (AwaitsPeersKey(now)) return "the peer has not confirmed its key yet";
   return initiator_ ? "no route to an address of the peer" : "the peer opens subflows";
 }
 

@@ -95,6 +95,7 @@ Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& seg
   if (path->dead || closed_) return path->dead ? Verdict::kDrop : Verdict::kAccept;
   if (!mptcp()) return Verdict::kAccept;  // an infinite mapping came
   if (o.fast_close && TakeFastClose(now, *o.fast_close)) return Verdict::kDrop;
+  if (o.new_key) TakeNewKey(now, *o.new_key);
   if (o.add_addr) TakeAddAddr(now, *o.add_addr);
   if (o.remove_addr) TakeRemoveAddr(now, *o.remove_addr);
   if (o.prio) path->backup = o.prio->backup;

@@ -253,6 +253,7 @@ void ConnectionImpl::FallBack(Time now) {
   data_timer_.Cancel();
   fin_timer_.Cancel();
   fin_due_ = false;
+  confirmation_ = KeyConfirmation();
   DropParked(now, true);
   held_.clear();
   announcements_.clear();

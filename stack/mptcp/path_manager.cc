@@ -57,7 +57,7 @@ void ConnectionImpl::ManagePaths(Time now) {
   const bool all_said = fin_acked_ && peer_fin_reached_;
   if (MayJoin() && !all_said) {
     if (initiator_) {
-      OpenMissing(now);
+      if (!AwaitsPeersKey(now)) OpenMissing(now);
     } else {
       AnnounceMissing(now);
     }
@@ -262,7 +262,7 @@ void ConnectionImpl::TakeRemoveAddr(Time now, const RemoveAddr& option) {
 // ---- Control options go out on pure ACKs of one subflow
 
 bool ConnectionImpl::ControlDue(Time now) const {
-  return !echoes_.empty() || !removals_.empty() ||
+  return !echoes_.empty() || !removals_.empty() || confirmation_.due(now) ||
          std::ranges::any_of(announcements_,
                              [now](const Announcement& a) { return a.next <= now; });
 }
@@ -284,6 +284,8 @@ void ConnectionImpl::SendControl(Time now) {
         continue;
       }
     }
+    new_key_due_ = confirmation_.due(now);
+    const bool new_key = new_key_due_;
     control_on_ = best->subflow.get();
     const bool large = std::ranges::any_of(announcements_, [now](const Announcement& a) {
       return a.next <= now && a.address.family == Family::kV6 && a.port;
@@ -294,6 +296,13 @@ void ConnectionImpl::SendControl(Time now) {
       best->subflow->SendAck(now);
     }
     control_on_ = nullptr;
+    if (new_key && new_key_due_) {
+      confirmation_.OnNoRoom(now);
+    } else if (new_key) {
+      confirmation_.OnSaid(now);
+      ++services_->counters()->new_key_sent;
+    }
+    new_key_due_ = false;
     if (closed_) return;
     // What was said is scheduled again by FillControl() with its time still unknown: set it here.
     for (Announcement& a : announcements_) {
@@ -316,6 +325,10 @@ void ConnectionImpl::ArmPathTimer(Time now) {
     if (no_path_since_ != kNever && !AnyAlive()) next = no_path_since_ + kNoPathLimit;
     if (orphaned_) next = std::min({next, linger_until_, orphan_check_});
     for (const Announcement& a : announcements_) next = std::min(next, a.next);
+    next = std::min(next, confirmation_.next());
+    if (AwaitsPeersKey(now) && confirmation_.patience() > now) {
+      next = std::min(next, confirmation_.patience());
+    }
     for (const ParkedJoin& p : parked_) next = std::min(next, p.expires);
     for (const auto& path : paths_) {
       if (path->dead) continue;

@@ -158,6 +158,10 @@ void ConnectionImpl::FillDss(const SegmentPlan& plan, MptcpOptions* out) {
 void ConnectionImpl::FillControl(Path& path, const SegmentPlan& plan, MptcpOptions* out) {
   if (control_on_ != path.subflow.get() || plan.kind != SegmentPlan::Kind::kAck) return;
   const auto fits = [&] { return EncodedSize(*out) <= plan.room; };
+  if (new_key_due_ && FillNewKey(plan, out)) {
+    new_key_due_ = false;
+    return;
+  }
   if (!echoes_.empty()) {
     out->add_addr = echoes_.front();
     if (!fits()) out->dss.reset();

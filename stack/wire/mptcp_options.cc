@@ -17,6 +17,7 @@ enum Subtype : uint8_t {
   kFail = 6,
   kFastClose = 7,
   kTcpRst = 8,
+  kNewKey = 9,
 };
 
 // DSS flags (RFC 8684 3.3, figure 9).
@@ -170,6 +171,14 @@ std::optional<TcpRst> ParseTcpRst(ByteSpan o) {
   return r;
 }
 
+std::optional<NewKey> ParseNewKey(ByteSpan o) {
+  if (o.size() != 12) return std::nullopt;
+  NewKey k;
+  k.second = (o[2] & 1) != 0;
+  std::copy_n(&o[4], 8, k.tag.begin());
+  return k;
+}
+
 // ---- Encoding
 
 size_t CapableSize(const MpCapable& c) {
@@ -309,7 +318,7 @@ bool MpCapable::ValidFlags() const {
 
 bool MptcpOptions::empty() const {
   return !capable && !join && !dss && !add_addr && !remove_addr && !prio && !fail && !fast_close &&
-         !tcp_rst;
+         !tcp_rst && !new_key;
 }
 
 void ParseMptcpOption(ByteSpan option, bool syn, bool ack, MptcpOptions* out) {
@@ -336,6 +345,8 @@ void ParseMptcpOption(ByteSpan option, bool syn, bool ack, MptcpOptions* out) {
       return Take(&out->fast_close, ParseFastClose(option), out);
     case kTcpRst:
       return Take(&out->tcp_rst, ParseTcpRst(option), out);
+    case kNewKey:
+      return Take(&out->new_key, ParseNewKey(option), out);
     default:
       return;  // PROTOCOL.md 5: unknown subtypes are ignored silently
   }
@@ -352,6 +363,7 @@ size_t EncodedSize(const MptcpOptions& options) {
   if (options.fail) n += 12;
   if (options.fast_close) n += 12;
   if (options.tcp_rst) n += 4;
+  if (options.new_key) n += 12;
   return n;
 }
 
@@ -368,6 +380,9 @@ uint8_t* Encode(const MptcpOptions& options, uint8_t* out) {
   if (const auto& f = options.fast_close)
     std::copy(f->key.begin(), f->key.end(), w.Begin(kFastClose, 0, 12) + 4);
   if (const auto& r = options.tcp_rst) w.Begin(kTcpRst, r->transient ? 1 : 0, 4)[3] = r->reason;
+  if (const auto& k = options.new_key) {
+    std::copy(k->tag.begin(), k->tag.end(), w.Begin(kNewKey, k->second ? 1 : 0, 12) + 4);
+  }
   return w.end();
 }
 

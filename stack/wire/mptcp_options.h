@@ -111,6 +111,12 @@ struct TcpRst {
   uint8_t reason = kUnspecified;
 };
 
+// Subtype 9 (PROTOCOL.md 8): the sender holds the key.
+struct NewKey {
+  bool second = false;  // K: which key; false is the first
+  std::array<uint8_t, 8> tag{};
+};
+
 // All options of kind 30 on one segment. Of each subtype the first counts. Unknown subtypes are
 // ignored silently.
 struct MptcpOptions {
@@ -123,6 +129,7 @@ struct MptcpOptions {
   std::optional<MpFail> fail;
   std::optional<FastClose> fast_close;
   std::optional<TcpRst> tcp_rst;
+  std::optional<NewKey> new_key;
   uint8_t malformed = 0;
 
   bool empty() const;

@@ -23,6 +23,7 @@ bool SameOptions(const TcpOptions& a, const TcpOptions& b) {
          a.mptcp.prio.has_value() == b.mptcp.prio.has_value() &&
          a.mptcp.fail.has_value() == b.mptcp.fail.has_value() &&
          a.mptcp.fast_close.has_value() == b.mptcp.fast_close.has_value() &&
+         a.mptcp.new_key.has_value() == b.mptcp.new_key.has_value() &&
          a.mptcp.tcp_rst.has_value() == b.mptcp.tcp_rst.has_value() && b.mptcp.malformed == 0;
 }
 

@@ -128,9 +128,9 @@ uint16_t TcpView::Checksum() const {
 }
 
 std::string TcpView::ToString() const {
-  static constexpr const char* kSubtypes[] = {"MP_CAPABLE", "MP_JOIN",      "DSS",
-                                              "ADD_ADDR",   "REMOVE_ADDR",  "MP_PRIO",
-                                              "MP_FAIL",    "MP_FASTCLOSE", "MP_TCPRST"};
+  static constexpr const char* kSubtypes[] = {"MP_CAPABLE",  "MP_JOIN", "DSS",     "ADD_ADDR",
+                                              "REMOVE_ADDR", "MP_PRIO", "MP_FAIL", "MP_FASTCLOSE",
+                                              "MP_TCPRST",   "NEW_KEY"};
   const FourTuple t = tuple();
   std::string out = t.local.ToString() + " > " + t.remote.ToString() + " ";
   const char* letters = "FSRPAUEC";
@@ -155,7 +155,7 @@ std::string TcpView::ToString() const {
     const size_t length = all[i + 1];
     if (all[i] == 30 && length > 2) {
       const int subtype = all[i + 2] >> 4;
-      out += subtype <= 8 ? std::string(" ") + kSubtypes[subtype]
+      out += subtype <= 9 ? std::string(" ") + kSubtypes[subtype]
                           : " mptcp-" + std::to_string(subtype);
       out += "(";
       for (size_t k = 2; k < length; ++k) {
