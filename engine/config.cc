@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "engine/token_key.h"
 #include "tun/route_intervals.h"
 
 namespace mptcptls {
@@ -295,6 +296,17 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
     config.token_server_id = static_cast<uint16_t>(value);
     return true;
   };
+  const auto key_file = [&](const toml::node& node) {
+    if (!table.contains("token_server_id_bits")) {
+      return reader.Fail(node, "without token_server_id_bits there is nothing to hide in a token");
+    }
+    std::string file;
+    if (!reader.Text(node, &file)) return false;
+    const auto key = ReadTokenKey(file);
+    if (!key.ok()) return reader.Fail(node, std::string(key.status().message()));
+    config.token_key = *key;
+    return true;
+  };
   // A window field that is scaled by RFC 7323's 14 can tell of no more.
   constexpr int64_t kLeastBuffer = 65536;
   constexpr int64_t kMostBuffer = int64_t{65535} << 14;
@@ -336,6 +348,7 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
        {"receive_buffer", buffer(&config.receive_buffer)},
        {"token_server_id_bits", bits},
        {"token_server_id", server_id},
+       {"token_key_file", key_file},
        {"syn_queue", [&](const auto& n) { return reader.Count(n, &config.syn_queue); }},
        {"max_orphans", [&](const auto& n) { return reader.Count(n, &config.max_orphans); }},
        {"max_time_waits", [&](const auto& n) { return reader.Count(n, &config.max_time_waits); }},

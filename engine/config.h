@@ -45,6 +45,7 @@ struct Config {
   TcpPolicy tcp;
   size_t token_server_id_bits = 0;
   uint16_t token_server_id = 0;
+  std::optional<TokenKey> token_key;
 
   size_t syn_queue = 1024;    // half-open connections
   size_t max_orphans = 8192;  // connections whose program is gone

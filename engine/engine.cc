@@ -26,6 +26,7 @@ HostConfig ToHostConfig(const Config& config, bool segmentation) {
   host.tcp = config.tcp;
   host.token_server_id_bits = config.token_server_id_bits;
   host.token_server_id = config.token_server_id;
+  host.token_key = config.token_key;
   host.max_syn_queue = config.syn_queue;
   host.max_syn_queue_per_listener = (config.syn_queue + 1) / 2;
   host.max_orphans = config.max_orphans;

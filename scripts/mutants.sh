@@ -15,6 +15,7 @@ third ACK's HMAC not compared|stack/mptcp/join.cc|s/if (!ConstantTimeEqual(ByteS
 SYN/ACK's HMAC not compared|stack/mptcp/join.cc|s/if (!ConstantTimeEqual(ByteSpan(expected).first(8), ByteSpan(join->hmac).first(8)))/if (false)/|sim_scenario_test|*Keys*different_keys*
 token not checked|stack/host_input.cc|s/const auto it = by_token_.find(segment.options.mptcp.join->token);/auto it = by_token_.find(segment.options.mptcp.join->token); if (it == by_token_.end()) it = by_token_.begin();/|sim_scenario_test|*Strangers*unknown_token*
 ADD_ADDR's HMAC not checked|stack/mptcp/path_manager.cc|s/if (!ConstantTimeEqual(expected, option.hmac))/if (false)/|sim_scenario_test|*Keys*add_addr*
+tokens not encrypted|stack/host.cc|s/return config_.token_key ? EncryptToken(.*/return plain;/|sim_scenario_test|*Flood*encrypted*
 NEW_KEY of another key taken|stack/mptcp/new_key.cc|s/ConstantTimeEqual(expected, option.tag)/true/|sim_scenario_test|*NewKey*different_keys*
 joins do not wait for NEW_KEY|stack/mptcp/path_manager.cc|s/if (!AwaitsPeersKey(now)) OpenMissing/OpenMissing/|sim_scenario_test|*NewKey*joins_wait*
 MP_FAIL not answered|stack/mptcp/data_receive.cc|s/^  fail_due_ = true;//|sim_scenario_test|*Checksum*

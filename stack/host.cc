@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "stack/host_impl.h"
+#include "stack/mptcp/crypto.h"
 #include "stack/wire/bytes.h"
 
 namespace mptcptls {
@@ -245,9 +246,10 @@ uint32_t HostImpl::RandomToken() {
 uint32_t HostImpl::LayOutToken(uint32_t random) const {
   const size_t bits = std::min<size_t>(config_.token_server_id_bits, 16);
   if (bits == 0) return random;
-  // PROTOCOL.md 6: the server's id on top.
+  // PROTOCOL.md 6: the server's id on top, and over all of it a cipher if there is a key.
   const uint32_t id = config_.token_server_id & ((1u << bits) - 1);
-  return id << (32 - bits) | random >> bits;
+  const uint32_t plain = id << (32 - bits) | random >> bits;
+  return config_.token_key ? EncryptToken(*config_.token_key, plain) : plain;
 }
 
 bool HostImpl::TakeParkingSlot(const IpAddress& source) {

@@ -5,6 +5,7 @@
 #ifndef MPTCPTLS_STACK_HOST_H_
 #define MPTCPTLS_STACK_HOST_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,6 +29,8 @@ struct LocalAddress {
   auto operator<=>(const LocalAddress&) const = default;
 };
 
+using TokenKey = std::array<uint8_t, 16>;  // of AES-128
+
 struct HostConfig {
   size_t max_connections = 65536;
   size_t max_subflows_per_connection = 8;
@@ -46,6 +49,7 @@ struct HostConfig {
   size_t max_time_waits = 16384;    // subflows in TIME-WAIT
   size_t token_server_id_bits = 0;  // 0: random layout (PROTOCOL.md 6)
   uint16_t token_server_id = 0;
+  std::optional<TokenKey> token_key;  // encrypted layout
 };
 
 struct ConnectOptions {

@@ -1,5 +1,6 @@
 // A flood of SYNs from a stranger while clients connect: SYN cookies (RFC 4987 3.6) make
 // connections that lack nothing, out of no memory.
+#include "stack/mptcp/crypto.h"
 #include "tests/sim/raw_node.h"
 #include "tests/sim/scenario_test.h"
 
@@ -171,6 +172,16 @@ std::vector<Scenario> FloodCatalogue() {
     Wants(failures, w.pair(0).server->final_info().local_token >> 24 == 0x5a, "not steered");
   };
   all.push_back(InAllModes(steered)[0]);
+  Scenario hidden = steered;
+  hidden.name = "flood_and_encrypted_tokens";
+  constexpr TokenKey kTokenKey = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  hidden.server_config.token_key = kTokenKey;
+  hidden.check = [=](World& w, std::vector<std::string>* failures) {
+    const uint32_t token = w.pair(0).server->final_info().local_token;
+    Wants(failures, DecryptToken(kTokenKey, token) >> 24 == 0x5a, "not steered");
+    Wants(failures, w.Sum(&Counters::syncookies_received) > 0, "no cookie");
+  };
+  all.push_back(InAllModes(hidden)[0]);
   // The third ACK is lost: the first data returns the cookie.
   Scenario lost = Flooded("flood_and_a_lost_third_ack", 1, 100'000);
   lost.prepare = [prepare = lost.prepare](World& w) {

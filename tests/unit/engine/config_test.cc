@@ -194,6 +194,13 @@ TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
       {"token_server_id_bits = 17", "1:24", "a whole number from 1 to 16"},
       {"token_server_id = 65536", "1:19", "a whole number from 0 to 65535"},
       {"token_server_id = 16\ntoken_server_id_bits = 4", "1:19", "a whole number from 0 to 15"},
+      {"token_key_file = \"/etc/passwd\"", "1:18", "without token_server_id_bits"},
+      {"token_server_id_bits = 4\ntoken_key_file = \"/nowhere\"", "2:18",
+       "/nowhere: No such file or directory; made by: (umask 077; openssl rand -hex 16 > "
+       "/nowhere)"},
+      {"token_server_id_bits = 4\ntoken_key_file = \"/dev/null\"", "2:18", "not a file"},
+      {"token_server_id_bits = 4\ntoken_key_file = \"/etc/passwd\"", "2:18",
+       "others than its owner"},
       {"rule = 1", "1:8", "a list [ ... ]"},
       {"rule = [1]", "1:9", "[[rule]] with to or listen, and auth"},
       {"[[rule]]\nto = 443", "1:1", "a rule needs auth"},
@@ -310,6 +317,24 @@ TEST_F(ConfigFile, MissingIsAnErrorOnlyWhenAskedFor) {
   EXPECT_EQ(config->file, "");
   EXPECT_FALSE(LoadConfig(Path(), true, &error_).has_value());
   EXPECT_THAT(error_, AllOf(HasSubstr(Path()), HasSubstr("No such file"), HasSubstr("correct")));
+}
+
+TEST_F(ConfigFile, TokenKeyIsReadFromAFileOfItsOwn) {
+  const std::string text =
+      "token_server_id_bits = 4\ntoken_server_id = 3\ntoken_key_file = \"" + Path() + "\"";
+  std::ofstream(Path()) << "000102030405060708090a0b0c0d0e0F\n";
+  EXPECT_THAT(ErrorOf(text), HasSubstr("others than its owner have rights to it"));
+  ASSERT_EQ(chmod(Path().c_str(), 0600), 0);
+  const auto key = Parsed(text).token_key;
+  ASSERT_TRUE(key.has_value());
+  EXPECT_THAT(*key, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  for (const char* wrong :
+       {"", "\n", "00", "000102030405060708090a0b0c0d0e0g", "000102030405060708090a0b0c0d0e0f00",
+        " 00102030405060708090a0b0c0d0e0"}) {
+    std::ofstream(Path()) << wrong;
+    EXPECT_THAT(ErrorOf(text), HasSubstr("not 32 hexadecimal digits")) << wrong;
+    EXPECT_THAT(ErrorOf(text), testing::Not(HasSubstr("0102"))) << "a key must not be shown";
+  }
 }
 
 TEST_F(ConfigFile, IsRead) {
