@@ -128,6 +128,10 @@ class TcpVerb : public Verb {
     verb->add_option("--rounds", options_.rounds, "over all cells; medians are shown")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
+    verb->add_option("--settle", options_.settle,
+                     "more rounds of cells that are below 0.85 after these: chance or not")
+        ->check(CLI::Range(0, 1000))
+        ->capture_default_str();
     verb->add_option("--jobs", options_.jobs,
                      "slow cells at a time, each in a lab of its own; of fast ones fewer")
         ->check(CLI::Range(1, 64))

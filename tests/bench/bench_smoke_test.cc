@@ -49,7 +49,7 @@ TEST(BenchSmoke, TcpPrintsEveryRowAndASummary) {
   const std::string file = testing::TempDir() + "/bench-" + std::to_string(getpid()) + ".json";
   const auto driver = lab::Child::Start(
       {.argv = {Driver(), "tcp", "--delay", "2", "--loss", "1", "--reorder", "0", "--rate", "10",
-                "--seconds", "1", "--rounds", "1", "--json", file}},
+                "--seconds", "1", "--rounds", "1", "--settle", "1", "--json", file}},
       [] {});
   ASSERT_EQ(driver->Wait(std::chrono::seconds(50)), 0) << driver->err();
   for (const char* direction : {"send", "receive"}) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "tests/bench/format.h"
 #include "tests/bench/spread.h"
@@ -53,18 +54,32 @@ std::vector<TcpRow> MakeRows(const TcpOptions& options) {
   return rows;
 }
 
-// Every cell in each round; the dice of a cell fall differently in each.
+// Each wire and tool, in the order of the table.
 std::vector<Task> MakeTasks(const TcpOptions& options, std::vector<TcpRow>* rows) {
   std::vector<Task> tasks;
-  uint64_t seed = options.seed;
-  for (int round = 0; round < options.rounds; ++round) {
-    for (size_t i = 0; i < rows->size(); i += options.directions.size(), seed += 2) {
-      Task task{.rows = {}, .seed = seed};
-      for (size_t k = 0; k < options.directions.size(); ++k) task.rows.push_back(&(*rows)[i + k]);
-      tasks.push_back(task);
-    }
+  for (size_t i = 0; i < rows->size(); i += options.directions.size()) {
+    Task task;
+    for (size_t k = 0; k < options.directions.size(); ++k) task.rows.push_back(&(*rows)[i + k]);
+    tasks.push_back(task);
   }
   return tasks;
+}
+
+// All of them in each round; the dice of a cell fall differently in each.
+std::vector<Task> Rounds(const std::vector<Task>& tasks, int rounds, uint64_t* seed) {
+  std::vector<Task> all;
+  for (int round = 0; round < rounds; ++round) {
+    for (Task task : tasks) {
+      task.seed = std::exchange(*seed, *seed + 2);
+      all.push_back(task);
+    }
+  }
+  return all;
+}
+
+bool BelowGoal(const Task& task) {
+  return std::ranges::any_of(task.rows,
+                             [](const TcpRow* row) { return row->Ratio().value_or(1) < kGoal; });
 }
 
 std::string Describe(const Speed& speed) {
@@ -171,17 +186,23 @@ std::optional<double> TcpRow::Ratio() const {
 TcpResults MeasureTcp(const TcpOptions& options) {
   TcpResults results{.options = options, .rows = MakeRows(options)};
   std::vector<Task> tasks = MakeTasks(options, &results.rows);
-  const size_t labs = std::min(static_cast<size_t>(options.jobs), tasks.size());
-  Work work(std::move(tasks));
   std::vector<std::unique_ptr<Duel>> duels;
+  const size_t labs = std::min(static_cast<size_t>(options.jobs), tasks.size());
   for (size_t i = 0; i < labs; ++i) duels.push_back(std::make_unique<Duel>());
-  std::vector<std::thread> workers;
-  for (const auto& duel : duels) {
-    workers.emplace_back([&work, &options, &duel] { RunTasks(duel.get(), options, &work); });
-  }
-  for (std::thread& worker : workers) worker.join();
-  work.RethrowFailure();
-  results.minutes = work.Minutes();
+  uint64_t seed = options.seed;
+  const auto run = [&](int rounds) {
+    Work work(Rounds(tasks, rounds, &seed));
+    std::vector<std::thread> workers;
+    for (const auto& duel : duels) {
+      workers.emplace_back([&work, &options, &duel] { RunTasks(duel.get(), options, &work); });
+    }
+    for (std::thread& worker : workers) worker.join();
+    work.RethrowFailure();
+    results.minutes += work.Minutes();
+  };
+  run(options.rounds);
+  std::erase_if(tasks, [](const Task& task) { return !BelowGoal(task); });
+  if (!tasks.empty() && options.settle > 0) run(options.settle);
   return results;
 }
 

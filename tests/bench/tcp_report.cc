@@ -12,7 +12,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double kGoal = 0.85;  // of the kernel's speed, in every cell
 // A link without loss and reordering on which even the kernel gets less than this part of the rate
 // is this machine's fault.
 constexpr double kReached = 0.85;
@@ -105,9 +104,11 @@ std::string Caption(const TcpResults& results) {
       "  kernel's (CUBIC). iperf3 uploads for %d s; curl downloads, over TLS, what takes about as\n"
       "  long, from when the connection is up. Mbit/s of data as the receiving program counts it;\n"
       "  kernel: at both ends, with the same losses. Median of %d round%s; ratio: of each round.\n"
+      "  Of cells that were below %.2f after them %d more rounds are counted as well: chance or "
+      "not.\n"
       "  Took %.0f min, up to %d at a time.\n\n",
-      options.seconds, options.rounds, options.rounds == 1 ? "" : "s", results.minutes,
-      options.jobs);
+      options.seconds, options.rounds, options.rounds == 1 ? "" : "s", kGoal, options.settle,
+      results.minutes, options.jobs);
 }
 
 json ToJson(const std::vector<Speed>& speeds) {
@@ -163,6 +164,7 @@ std::string ToJson(const TcpResults& results) {
   }
   const json all{{"seconds", results.options.seconds},
                  {"rounds", results.options.rounds},
+                 {"settle", results.options.settle},
                  {"jobs", results.options.jobs},
                  {"seed", results.options.seed},
                  {"minutes", results.minutes},
