@@ -332,10 +332,13 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
        {"bypass", [&](const auto& n) { return reader.Matches(n, &config.bypass); }},
        {"congestion",
         [&](const auto& n) {
-          return reader.Choice<CongestionAlgorithm>(
-              n,
-              {{"cubic", CongestionAlgorithm::kCubic}, {"newreno", CongestionAlgorithm::kNewReno}},
-              &config.tcp.congestion);
+          return reader.Choice<CongestionAlgorithm>(n,
+                                                    {{"cubic", CongestionAlgorithm::kCubic},
+                                                     {"newreno", CongestionAlgorithm::kNewReno},
+                                                     {"lia", CongestionAlgorithm::kLia},
+                                                     {"olia", CongestionAlgorithm::kOlia},
+                                                     {"balia", CongestionAlgorithm::kBalia}},
+                                                    &config.tcp.congestion);
         }},
        {"pacing", [&](const auto& n) { return reader.Flag(n, &config.tcp.pacing); }},
        {"ecn",

@@ -54,6 +54,14 @@ HyStart++ sees no round trips|stack/tcp/subflow_ack.cc|s/    congestion_->OnRtt(
 bursts, not paced|stack/tcp/subflow_output.cc|s/  if (config_.policy.pacing \&\& !pacer_.Ready(now)) return 0;//|sim_scenario_test|Recovery.PacingSpares*
 window kept over an idle time|stack/tcp/subflow_output.cc|s/  if (sent_.empty() \&\& rtt_.valid()) congestion_->OnIdle(.*);//|unit_tcp|CongestionWindow.*
 window grows unused|stack/tcp/subflow_recovery.cc|s/news.delivered > 0 \&\& (cwnd_limited_ .. in_loss_)/news.delivered > 0/|unit_tcp|CongestionWindow.*
+subflows not coupled|stack/mptcp/join.cc|s/^  own.congestion_group = .*//|sim_coupling_test|*lia
+who timed out stays coupled|stack/tcp/subflow_recovery.cc|s/^  congestion_->OnSilence();//|unit_tcp|CongestionGroup.*
+who is idle stays coupled|stack/tcp/congestion_group.h|s/m->counts \&\& m->heard .* self.heard/m->counts/|unit_tcp|CongestionGroup.*
+who recovers seen as it is|stack/tcp/congestion.h|s/reducing ? ssthresh_ : cwnd_/cwnd_/|unit_tcp|CongestionGroup.*
+LIA faster than TCP on a path|stack/tcp/lia.cc|s/  return std::min(best .*/  return best \/ (sum * sum);/|unit_tcp|Lia.*
+OLIA moves no window|stack/tcp/olia.cc|s/ + Alpha() . self().window;/;/|unit_tcp|Olia.*
+OLIA's shrinking begins slow start|stack/tcp/congestion.h|s/^      ssthresh_ = std::min(ssthresh_, cwnd_);.*//|unit_tcp|Olia.*
+BALIA always halves|stack/tcp/balia.cc|s/std::min(Alpha(), kMost)/1.0/|unit_tcp|Balia.*
 ECN's echo ignored|stack/tcp/subflow_ack.cc|s/  TakeCongestionEcho(segment);//|sim_scenario_test|Recovery.Congestion*
 Nagle off|stack/mptcp/data_send.cc|s/    switch (nagle_.OfShort(end, una_)) {/    switch (Nagle::Wait::kNo) {/|sim_scenario_test|*Nagle*
 MSG_MORE ignored|stack/mptcp/connection_impl.cc|s/  nagle_.SetMore(coming == Coming::kLater);//|sim_scenario_test|*More*

@@ -93,6 +93,7 @@ bool ConnectionImpl::Connect(Time now, const FourTuple& tuple, const LocalAddres
   local_ids_[local.address] = 0;
   SubflowConfig own = *config;
   own.windows_at_data_level = offer_ != Offer::kNone;
+  own.congestion_group = &congestion_group_;
   own.patience = options_.patience;
   own.syn_retries = options.syn_retries;
   path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
@@ -150,6 +151,7 @@ void ConnectionImpl::NewPassivePath(const FourTuple& tuple, const LocalAddress& 
   local_ids_[local.address] = 0;
   SubflowConfig own = config.value_or(SubflowConfig{});
   own.windows_at_data_level = offer_ != Offer::kNone;
+  own.congestion_group = &congestion_group_;
   path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
                                             services_->timers(), services_->counters());
   if (!config || !services_->AddSubflow(tuple, path->subflow.get())) {

@@ -27,6 +27,7 @@
 #include "stack/mptcp/receive_tuning.h"
 #include "stack/mptcp/send_tuning.h"
 #include "stack/syn_cookie.h"
+#include "stack/tcp/congestion_group.h"
 
 namespace mptcptls {
 
@@ -284,6 +285,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   const bool initiator_;
   ConnectionObserver* observer_ = nullptr;
   FourTuple first_;
+  CongestionGroup congestion_group_;  // before the subflows, which leave it when they go
   std::vector<std::unique_ptr<Path>> paths_;
   std::deque<SubflowStatus> ended_;
 

@@ -65,6 +65,7 @@ bool ConnectionImpl::StartJoin(Time now, const LocalAddress& local, const Remote
   path->nonce_local = RandomNonce(services_->environment());
   SubflowConfig own = *config;
   own.windows_at_data_level = true;
+  own.congestion_group = &congestion_group_;
   own.patience = options_.patience;
   own.syn_retries = kJoinSynRetries;
   path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
@@ -144,6 +145,7 @@ Verdict ConnectionImpl::AcceptJoin(Time now, const Segment& syn, const LocalAddr
   path->nonce_local = RandomNonce(services_->environment());
   SubflowConfig own = *config;
   own.windows_at_data_level = true;
+  own.congestion_group = &congestion_group_;
   own.patience = options_.patience;
   own.synack_retries = kJoinSynAckRetries;
   path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),

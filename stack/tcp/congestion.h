@@ -1,7 +1,8 @@
 // Congestion control of one subflow, in bytes. Knows nothing of packets: the subflow tells it what
 // was acknowledged and what was lost, and reads the window. Slow start (RFC 5681 3.1 with RFC 9406)
 // and what is common are here; how the window grows and shrinks in congestion avoidance is the
-// algorithm's: CUBIC (cubic.h), NewReno (new_reno.h).
+// algorithm's: CUBIC (cubic.h), NewReno (new_reno.h), and those that couple a connection's subflows
+// (coupled.h).
 #ifndef MPTCPTLS_STACK_TCP_CONGESTION_H_
 #define MPTCPTLS_STACK_TCP_CONGESTION_H_
 
@@ -16,9 +17,14 @@
 
 namespace mptcptls {
 
+class CongestionGroup;
+
 class CongestionControl {
  public:
-  static std::unique_ptr<CongestionControl> Create(CongestionAlgorithm algorithm);
+  // `group`: of the subflows that a coupled algorithm couples, outlives the result. Null: the
+  // subflow is alone, and a coupled algorithm is NewReno.
+  static std::unique_ptr<CongestionControl> Create(CongestionAlgorithm algorithm,
+                                                   CongestionGroup* group = nullptr);
   virtual ~CongestionControl() = default;
 
   // The initial window is ten segments (RFC 6928).
@@ -40,9 +46,19 @@ class CongestionControl {
     if (in_slow_start()) {
       cwnd_ += std::min(hystart_.Growth(bytes), ssthresh_ - cwnd_);
     } else {
-      cwnd_ += Growth(now, bytes, srtt);
+      const int64_t window = cwnd_ + Growth(now, bytes, srtt);
+      cwnd_ = static_cast<uint32_t>(std::max<int64_t>(window, std::min(cwnd_, 2 * mss_)));
+      ssthresh_ = std::min(ssthresh_, cwnd_);  // where it shrank: that begins no slow start
     }
   }
+  // `bytes` arrived at the peer, in use of the full window or not; `reducing`: the window is on its
+  // way to ssthresh. Comes before OnAcked().
+  void OnDelivered(Time now, uint32_t bytes, Duration srtt, bool reducing) {
+    Tell(now, bytes, srtt, reducing ? ssthresh_ : cwnd_);
+  }
+  // The path does not answer, or is closed: the other subflows count on it no more until something
+  // is delivered.
+  void OnSilence() { Withdraw(); }
   // A round trip time was measured; a round trip is over.
   void OnRtt(Duration rtt) { hystart_.OnRtt(rtt); }
   void OnRound() {
@@ -79,12 +95,15 @@ class CongestionControl {
   }
 
  protected:
-  // Congestion avoidance: by how much the window grows.
-  virtual uint32_t Growth(Time now, uint32_t bytes, Duration srtt) = 0;
+  // Congestion avoidance: by how many bytes the window grows, or shrinks (OLIA).
+  virtual int64_t Growth(Time now, uint32_t bytes, Duration srtt) = 0;
   virtual uint32_t Reduced(uint32_t in_flight) = 0;  // the new ssthresh
   virtual void Save() {}
   virtual void Restore() {}
   virtual void Shift(Duration /*idle*/) {}  // time that does not count
+  // What the connection's other subflows are told.
+  virtual void Tell(Time /*now*/, uint32_t /*bytes*/, Duration /*srtt*/, uint32_t /*window*/) {}
+  virtual void Withdraw() {}
 
   uint32_t mss_ = 1;
   uint32_t cwnd_ = 0;

@@ -5,7 +5,7 @@
 
 namespace mptcptls {
 
-uint32_t Cubic::Growth(Time now, uint32_t bytes, Duration srtt) {
+int64_t Cubic::Growth(Time now, uint32_t bytes, Duration srtt) {
   const double mss = mss_, window = cwnd_ / mss, acked = bytes / mss;
   if (epoch_.start == kNever) {  // RFC 9438 4.2: a new congestion avoidance epoch
     epoch_.start = now;

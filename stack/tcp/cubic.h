@@ -9,7 +9,7 @@ namespace mptcptls {
 
 class Cubic final : public CongestionControl {
  protected:
-  uint32_t Growth(Time now, uint32_t bytes, Duration srtt) override;
+  int64_t Growth(Time now, uint32_t bytes, Duration srtt) override;
   uint32_t Reduced(uint32_t in_flight) override;
   void Save() override { saved_ = epoch_; }
   void Restore() override { epoch_ = saved_; }

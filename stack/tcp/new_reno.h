@@ -8,11 +8,11 @@ namespace mptcptls {
 
 class NewReno final : public CongestionControl {
  protected:
-  uint32_t Growth(Time, uint32_t bytes, Duration) override {
+  int64_t Growth(Time, uint32_t bytes, Duration) override {
     acked_ += bytes;
     const uint32_t rounds = acked_ / cwnd_;
     acked_ -= rounds * cwnd_;
-    return rounds * mss_;
+    return int64_t{rounds} * mss_;
   }
   uint32_t Reduced(uint32_t in_flight) override {
     acked_ = 0;

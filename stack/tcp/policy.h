@@ -6,7 +6,14 @@
 
 namespace mptcptls {
 
-enum class CongestionAlgorithm : uint8_t { kCubic, kNewReno };
+enum class CongestionAlgorithm : uint8_t {
+  kCubic,    // RFC 9438
+  kNewReno,  // RFC 5681
+  // The subflows of a connection together; a lone one is as NewReno.
+  kLia,    // RFC 6356
+  kOlia,   // draft-khalili-mptcp-congestion-control-05
+  kBalia,  // draft-walid-mptcp-congestion-control-04
+};
 
 // RFC 3168; net.ipv4.tcp_ecn 0, 2 and 1.
 enum class EcnMode : uint8_t {

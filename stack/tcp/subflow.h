@@ -134,6 +134,7 @@ class SubflowOwner {
   virtual void WindowTold(Subflow& /*subflow*/, uint64_t /*bytes*/) {}
 };
 
+class CongestionGroup;
 class PathMtuCache;
 
 struct SubflowConfig {
@@ -150,6 +151,7 @@ struct SubflowConfig {
   size_t max_segment_bytes = 65000;  // payload per SendData(), before headers
   bool segmentation = true;          // false: never more than one MSS a packet
   TcpPolicy policy;
+  CongestionGroup* congestion_group = nullptr;  // outlives the subflow; null: it is alone
   Duration time_wait = std::chrono::seconds(60);
   std::optional<KnownMtu> known_mtu;  // what an earlier connection learned of the path
   PathMtuCache* path_mtus = nullptr;  // where to tell what is learned; null: nowhere

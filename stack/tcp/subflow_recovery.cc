@@ -84,6 +84,9 @@ void Subflow::Impl::AdvanceRecovery(Time now, const News& news) {
     duplicate_acks_ = 0;
   }
   if (more_lost && !in_recovery_ && !in_loss_) EnterRecovery(now, news.delivered);
+  if (news.delivered > 0) {
+    congestion_->OnDelivered(now, news.delivered, rtt_.srtt(), reducing());
+  }
   if (reducing()) {
     ReduceProportionally(news, more_lost);
   } else if (news.delivered > 0 && (cwnd_limited_ || in_loss_)) {
@@ -221,6 +224,7 @@ void Subflow::Impl::OnRetransmitTimer(Time now) {
   frto_ = anew && !reneged;
   frto_hold_ = false;
   congestion_->set_cwnd(mss_);
+  congestion_->OnSilence();
   for (SentRange& range : sent_.ranges()) {
     if (range.fate == Fate::kInFlight || reneged) sent_.SetFate(&range, Fate::kLost);
   }

@@ -25,7 +25,7 @@ Subflow::Impl::Impl(Subflow* self, const SubflowConfig& config, SubflowOwner* ow
       early_(config.early),
       acks_(config.mtu - static_cast<uint32_t>(IpHeaderSize(config.tuple.local.address.family)) -
             20),
-      congestion_(CongestionControl::Create(config.policy.congestion)),
+      congestion_(CongestionControl::Create(config.policy.congestion, config.congestion_group)),
       retransmit_(timers, [this](Time now) { OnRetransmitTimer(now); }),
       probe_(timers, [this](Time now) { OnProbeTimer(now); }),
       reorder_(timers, [this](Time now) { OnReorderTimer(now); }),
@@ -220,6 +220,7 @@ void Subflow::Impl::Finish(Time now, CloseReason reason, const TcpRst* reset) {
   state_ = TcpState::kClosed;
   LeaveTimeWait();
   CancelTimers();
+  congestion_->OnSilence();
   early_.clear();
   owner_->OnClosed(*self_, now, reason, reset);
   sent_.clear();

@@ -139,6 +139,8 @@ void RandomHosts(Rng& rng, Draw* draw) {
     if (rng.Chance(0.1)) line += " checksum yes";
     if (rng.Chance(0.3)) line += " send-buffer " + Number(LogUniform(rng, 65536, 4 << 20));
     if (rng.Chance(0.3)) line += " receive-buffer " + Number(LogUniform(rng, 16384, 6 << 20));
+    static constexpr const char* kCongestion[] = {"cubic", "newreno", "lia", "olia", "balia"};
+    if (rng.Chance(0.7)) line += std::string(" congestion ") + kCongestion[rng.Below(5)];
     if (!line.empty()) draw->Line(std::string("host ") + side + line);
   }
 }

@@ -68,6 +68,7 @@ class Parser {
         {"family", &Parser::Families},
         {"path", &Parser::Path},
         {"down", &Parser::Down},
+        {"bottleneck", &Parser::Bottleneck},
         {"mesh", &Parser::Mesh},
         {"dual-stack", &Parser::DualStack},
         {"listen", &Parser::Listen},
@@ -155,6 +156,7 @@ class Parser {
     }
   }
 
+  void Bottleneck(Words* w) { Properties(w, &scenario().bottleneck.emplace()); }
   void Mesh(Words*) { scenario().mesh = true; }
   void DualStack(Words*) { scenario().dual_stack = true; }
 
@@ -180,9 +182,17 @@ class Parser {
       config->send_buffer = w->Size("send buffer");
     } else if (key == "receive-buffer") {
       config->receive_buffer = w->Size("receive buffer");
+    } else if (key == "congestion") {
+      static constexpr std::pair<std::string_view, CongestionAlgorithm> kChoices[] = {
+          {"cubic", CongestionAlgorithm::kCubic},
+          {"newreno", CongestionAlgorithm::kNewReno},
+          {"lia", CongestionAlgorithm::kLia},
+          {"olia", CongestionAlgorithm::kOlia},
+          {"balia", CongestionAlgorithm::kBalia}};
+      config->tcp.congestion = w->Choice<CongestionAlgorithm>("algorithm", kChoices);
     } else {
       throw Complaint{"'" + key + "' is no property of a host",
-                      "one of: segmentation, checksum, send-buffer, receive-buffer"};
+                      "one of: segmentation, checksum, send-buffer, receive-buffer, congestion"};
     }
   }
 
@@ -228,10 +238,13 @@ class Parser {
         e.start = w->Time("start");
       } else if (key == "times") {
         times_.back() = w->NumberFrom("number of exchanges", 1, kMostExchanges);
+      } else if (key == "plain") {
+        e.plain = w->YesNo("plain");
       } else if (key == "tls") {
         e.client.tls = e.server.tls = w->YesNo("tls");
       } else {
-        throw Complaint{"'" + key + "' is no property of an exchange", "one of: start, times, tls"};
+        throw Complaint{"'" + key + "' is no property of an exchange",
+                        "one of: start, times, plain, tls"};
       }
     }
   }

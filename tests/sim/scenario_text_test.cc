@@ -169,6 +169,9 @@ TEST(ScenarioText, ErrorsNameTheLineTheCauseAndTheRemedy) {
   EXPECT_THAT(ErrorOf("expect counter x at-least 1"), HasSubstr("'x' is no counter"));
   EXPECT_THAT(ErrorOf("policy both yes"), HasSubstr("'yes' is no policy"));
   EXPECT_THAT(ErrorOf("host both colour red"), HasSubstr("'colour' is no property of a host"));
+  EXPECT_THAT(ErrorOf("host both congestion reno"), HasSubstr("'reno' is no algorithm"));
+  EXPECT_THAT(ErrorOf("exchange plain maybe"), HasSubstr("'maybe'"));
+  EXPECT_THAT(ErrorOf("bottleneck width 3"), HasSubstr("'width' is no property of a link"));
   EXPECT_THAT(ErrorOf("seed 99999999999999999999"), HasSubstr("is no seed"));
 }
 

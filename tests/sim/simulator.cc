@@ -7,6 +7,8 @@ namespace {
 
 // More steps than this without the clock moving is a live lock, not work.
 constexpr uint64_t kMaxStepsPerInstant = 1'000'000;
+// Dice of the bottlenecks, apart from those of the uplinks.
+constexpr uint64_t kBottleneckDice = 1'000'000;
 
 }  // namespace
 
@@ -39,6 +41,22 @@ Uplink* Simulator::AddUplink(Node* node, Network* network, const std::string& na
   for (const IpAddress& address : uplink->addresses_) network->Join(address, uplink->down_.get());
   uplinks_.push_back(std::move(uplink));
   return uplinks_.back().get();
+}
+
+Link* Simulator::AddBottleneck(const std::string& name, const LinkConfig& config,
+                               const std::vector<Uplink*>& behind) {
+  Network* const beyond = AddNetwork();
+  bottlenecks_.push_back(std::make_unique<Link>(
+      name, config, &queue_, rng_.Fork(kBottleneckDice + bottlenecks_.size()), &trace_,
+      [beyond](Packet p) { beyond->Forward(std::move(p)); }));
+  Link* const link = bottlenecks_.back().get();
+  for (Uplink* uplink : behind) {
+    for (const IpAddress& address : uplink->addresses_) {
+      beyond->Join(address, uplink->down_.get());
+      uplink->network_->Join(address, link);
+    }
+  }
+  return link;
 }
 
 bool Simulator::Step(Time deadline) {

@@ -81,6 +81,11 @@ class Simulator {
   Uplink* AddUplink(Node* node, Network* network, const std::string& name,
                     std::vector<IpAddress> addresses, const LinkConfig& up, const LinkConfig& down);
 
+  // A link that all of these uplinks' packets pass, on their way from the network to the node and
+  // before the uplink's own: where flows meet. One for each direction makes it shared both ways.
+  Link* AddBottleneck(const std::string& name, const LinkConfig& config,
+                      const std::vector<Uplink*>& behind);
+
   // Runs events and timers in order of time until `condition` holds (true) or nothing is left to do
   // before `deadline` (false, clock at the deadline).
   bool RunUntil(const std::function<bool()>& condition, Time deadline);
@@ -95,6 +100,7 @@ class Simulator {
   Rng& rng() { return rng_; }
   uint64_t events() const { return events_; }
   const std::vector<std::unique_ptr<Uplink>>& uplinks() const { return uplinks_; }
+  const std::vector<std::unique_ptr<Link>>& bottlenecks() const { return bottlenecks_; }
   // Set when a node's timer does not move forward: a live lock in the code under test.
   const std::string& stuck() const { return stuck_; }
 
@@ -106,6 +112,7 @@ class Simulator {
   Trace trace_;
   std::vector<std::unique_ptr<Network>> networks_;
   std::vector<std::unique_ptr<Uplink>> uplinks_;
+  std::vector<std::unique_ptr<Link>> bottlenecks_;
   std::vector<Node*> nodes_;
   std::function<void()> after_step_;
   uint64_t events_ = 0;

@@ -83,6 +83,25 @@ TEST_F(SimulatorTest, RoutesByDestinationOverBothLinks) {
   EXPECT_EQ(sim_.now().time_since_epoch(), 1s);
 }
 
+TEST_F(SimulatorTest, ABottleneckComesBeforeTheUplinksBehindIt) {
+  Sink c(&sim_);
+  Uplink* const c_up = sim_.AddUplink(&c, b_up_->network(), "c", {*IpAddress::Parse("10.0.0.3")},
+                                      {.delay = 1ms}, {.delay = 2ms});
+  // A packet with its headers takes 1 ms of it.
+  TcpSpec to_b, to_c;
+  to_c.destination = "10.0.0.3";
+  const uint64_t rate = Build(to_b).bytes.size() * 8 * 1000;
+  const Link* shared = sim_.AddBottleneck("shared", {.delay = 10ms, .rate = rate}, {b_up_, c_up});
+  a_up_->up().Send(Build(to_b));
+  a_up_->up().Send(Build(to_c));
+  sim_.RunFor(1s);
+  ASSERT_EQ(b_.received.size(), 1u);
+  EXPECT_EQ(b_.received[0].first.time_since_epoch(), 3ms + 1ms + 10ms + 6ms);
+  ASSERT_EQ(c.received.size(), 1u);
+  EXPECT_EQ(c.received[0].first.time_since_epoch(), 3ms + 2ms + 10ms + 2ms);  // waited for b's
+  EXPECT_EQ(shared->stats().packets, 2u);
+}
+
 TEST_F(SimulatorTest, NoRouteIsTracedAndDropped) {
   TcpSpec spec;
   spec.destination = "10.9.9.9";

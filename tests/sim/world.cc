@@ -45,6 +45,13 @@ World::World(const Scenario& scenario, uint64_t seed) : scenario_(scenario), sim
     perfect.complete_checksums = path.up.complete_checksums;
     server_->AddUplink(networks_.back(), Addresses(scenario_.mesh ? 3 : 1, i, 2), perfect, perfect);
   }
+  if (scenario_.bottleneck) {
+    for (SimHost* host : {client_.get(), server_.get()}) {
+      std::vector<Uplink*> behind;
+      for (size_t i = 0; i < scenario_.paths.size(); ++i) behind.push_back(&host->uplink(i));
+      simulator_.AddBottleneck(host->name() + "<<", *scenario_.bottleneck, behind);
+    }
+  }
   client_->Start();
   server_->Start();
   client_->monitor().set_one_connection(scenario_.exchanges.size() == 1);
@@ -88,7 +95,9 @@ IpAddress World::ServerAddress(size_t path) const {
 
 void World::Connect(size_t index) {
   Pair& pair = pairs_[index];
-  Connection* connection = client_->host().Connect(simulator_.now(), Target(), scenario_.connect,
+  ConnectOptions options = scenario_.connect;
+  if (scenario_.exchanges[index].plain) options.auth = AuthPolicy::kTcp;
+  Connection* connection = client_->host().Connect(simulator_.now(), Target(), options,
                                                    pair.client.get(), &pair.refusal);
   if (connection == nullptr) {
     pair.refused = true;
@@ -214,6 +223,7 @@ uint64_t World::LostPayload() {
   for (const auto& uplink : simulator_.uplinks()) {
     lost += uplink->up().stats().lost_payload_bytes + uplink->down().stats().lost_payload_bytes;
   }
+  for (const auto& link : simulator_.bottlenecks()) lost += link->stats().lost_payload_bytes;
   return lost;
 }
 

@@ -30,6 +30,7 @@ struct PathPlan {
 struct Exchange {
   ProgramPlan client, server;
   Duration start{0};
+  bool plain = false;  // TCP, whatever Scenario::connect says
 };
 
 struct Event {
@@ -64,7 +65,8 @@ inline ListenOptions ListenAs(AuthPolicy auth, bool tls_hooked) {
 struct Scenario {
   std::string name;
   std::vector<PathPlan> paths = {{}};
-  bool mesh = false;  // every client address reaches every server address
+  std::optional<LinkConfig> bottleneck;  // one link that all paths share, in each direction
+  bool mesh = false;                     // every client address reaches every server address
   Family family = Family::kV4;
   bool dual_stack = false;  // every interface has an address of the other family too
   HostConfig client_config, server_config;

@@ -114,6 +114,13 @@ auth = "keys"
   EXPECT_EQ(config.RuleFor(At("198.51.101.7", 443), false), std::nullopt);
 }
 
+TEST(Config, CongestionControlIsChosenByName) {
+  EXPECT_EQ(Parsed("congestion = \"cubic\"").tcp.congestion, CongestionAlgorithm::kCubic);
+  EXPECT_EQ(Parsed("congestion = \"lia\"").tcp.congestion, CongestionAlgorithm::kLia);
+  EXPECT_EQ(Parsed("congestion = \"olia\"").tcp.congestion, CongestionAlgorithm::kOlia);
+  EXPECT_EQ(Parsed("congestion = \"balia\"").tcp.congestion, CongestionAlgorithm::kBalia);
+}
+
 TEST(Config, EmptyListOfClearPortsMeansNone) {
   EXPECT_THAT(Parsed("clear_ports = []").clear_ports, IsEmpty());
 }
@@ -187,7 +194,8 @@ TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
       {"bypass = [true]", "1:11", "\"192.0.2.1:443\""},
       {"bypass = [0]", "1:11", "a port, an address, a network"},
       {"bypass = [-443]", "1:11", "a port, an address, a network"},
-      {"congestion = \"reno\"", "1:14", "one of \"cubic\", \"newreno\" is meant here"},
+      {"congestion = \"reno\"", "1:14",
+       "one of \"balia\", \"cubic\", \"lia\", \"newreno\", \"olia\" is meant here"},
       {"ecn = true", "1:7", "one of \"answer\", \"ask\", \"off\" is meant here"},
       {"pacing = 1", "1:10", "true or false is meant here"},
       {"token_server_id_bits = 0", "1:24", "a whole number from 1 to 16"},
