@@ -28,6 +28,7 @@ ConnectionInfo ConnectionImpl::Info(Time now) const {
   info.key_reason = key_reason_;
   info.local = first_.local;
   info.remote = first_.remote;
+  if (scheduler_) info.scheduler = scheduler_->kind();
   info.connected = connected_;
   info.fallback = fallback_;
   info.local_token = local_token_;
