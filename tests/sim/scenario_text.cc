@@ -179,9 +179,11 @@ class Parser {
       config->send_buffer = w->Size("send buffer");
     } else if (key == "receive-buffer") {
       config->receive_buffer = w->Size("receive buffer");
+    } else if (key == "scheduler") {
+      config->scheduler = w->Choice<SchedulerKind>("scheduler", kSchedulerNames);
     } else {
       throw Complaint{"'" + key + "' is no property of a host",
-                      "one of: segmentation, checksum, send-buffer, receive-buffer"};
+                      "one of: segmentation, checksum, send-buffer, receive-buffer, scheduler"};
     }
   }
 
