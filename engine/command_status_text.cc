@@ -134,8 +134,10 @@ std::string Traffic(const json& connection) {
 
 std::string Protocol(const json& connection) {
   const std::string key = Text(connection, "key");
+  const std::string scheduler = Text(connection, "scheduler");
   return absl::StrCat(Text(connection, "mode"), Flag(connection, "fallback") ? " (fell back)" : "",
-                      key == "none" ? ", no key" : absl::StrCat(", key ", key));
+                      key == "none" ? ", no key" : absl::StrCat(", key ", key),
+                      scheduler.empty() ? "" : absl::StrCat(", scheduler ", scheduler));
 }
 
 void Report::Connection(const json& connection) {

@@ -120,6 +120,7 @@ json ToJson(const ConnectionRecord& record, bool initiator, Time now) {
           {"local", info.local.ToString()},
           {"remote", info.remote.ToString()},
           {"mode", ModeName(info.mode)},
+          {"scheduler", info.mode == Mode::kTcp ? "" : std::string(SchedulerName(info.scheduler))},
           {"key", KeyText(info)},
           {"state", closed           ? "closed"
                     : info.connected ? "connected"
