@@ -6,6 +6,7 @@
 // next ones of that path as soon as the Data ACK gets near them, until it is heard of again. It
 // takes no new ones meanwhile.
 #include <algorithm>
+#include <tuple>
 
 #include "stack/mptcp/connection_impl.h"
 

@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "stack/mptcp/carriers.h"
 #include "stack/types.h"

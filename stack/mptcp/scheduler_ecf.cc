@@ -1,6 +1,6 @@
 // ECF, earliest completion first (Lim, Nahum, Towsley, Gibbens: "ECF: An MPTCP Path Scheduler to
 // Manage Heterogeneous Paths", CoNEXT 2017), algorithm 1. The slow path gets a segment only when
-// waiting for the fast one would take longer, for all that the program has written.
+// waiting for the fast one would take longer, for all that is to be sent.
 #include <algorithm>
 
 #include "stack/mptcp/scheduler.h"
@@ -21,7 +21,9 @@ class Ecf final : public Scheduler {
     const PathView& fast = view.paths[*fastest];
     const PathView& slow = view.paths[*best];
     if (fast.cwnd == 0 || slow.cwnd == 0 || fast.srtt.count() == 0) return best;
-    const auto k = static_cast<double>(view.backlog);
+    // Of what waits in the send buffer, what may go: the rest waits for the peer, whatever the
+    // path.
+    const auto k = static_cast<double>(view.window);
     const double delta = Seconds(std::max(fast.rttvar, slow.rttvar));
     const double rounds = 1 + k / fast.cwnd;
     // Who waits goes on waiting until it is clearly wrong.
@@ -30,7 +32,10 @@ class Ecf final : public Scheduler {
       waiting_ = false;
       return best;
     }
-    if (k / slow.cwnd * Seconds(slow.srtt) < 2 * Seconds(fast.srtt) + delta) return best;
+    // A round trip at least, as the authors' implementation for Linux has it: the last bytes need
+    // one.
+    const double slow_rounds = std::max(k / slow.cwnd, 1.0);
+    if (slow_rounds * Seconds(slow.srtt) < 2 * Seconds(fast.srtt) + delta) return best;
     waiting_ = true;
     return std::nullopt;
   }

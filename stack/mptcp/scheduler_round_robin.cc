@@ -49,10 +49,10 @@ class RoundRobin final : public Scheduler {
 
   // Paths that are gone.
   void Forget(const SendView& view) {
-    const auto gone = std::ranges::remove_if(served_, [&](const Served& s) {
+    const auto gone = [&](const Served& s) {
       return std::ranges::find(view.paths, s.id, &PathView::id) == view.paths.end();
-    });
-    served_.erase(gone.begin(), gone.end());
+    };
+    served_.erase(std::remove_if(served_.begin(), served_.end(), gone), served_.end());
   }
 
   // A new one has nothing to make up for.

@@ -127,6 +127,19 @@ TEST_P(Schedulers, EndAStallWithinAnRtoOfTheBestPath) {
   EXPECT_LE(r.longest_stall, 320ms) << r.summary;
 }
 
+// One that only is slower than that RTO holds the stream up as well, again and again. It gets
+// nothing new until it is heard of, or more than twice as much would go twice.
+TEST(Stalls, APathThatHoldsTheStreamUpGetsNoMore) {
+  Scenario s = Download({Wire(10ms), Wire(400ms)}, SchedulerKind::kRoundRobin, 6'000'000);
+  s.exchanges[0].server.write_chunk = 60'000;
+  s.exchanges[0].server.write_interval = 100ms;
+  s.budget = 30s;
+  const Result r = RunIt(s);
+  EXPECT_THAT(r.failures, testing::IsEmpty()) << r.summary;
+  EXPECT_GT(r.stalls_ended, 1u) << r.summary;
+  EXPECT_LE(r.reinjected, 150'000u) << r.summary;
+}
+
 INSTANTIATE_TEST_SUITE_P(Each, Schedulers,
                          testing::Values(SchedulerKind::kLowestRtt, SchedulerKind::kBlest,
                                          SchedulerKind::kEcf, SchedulerKind::kRoundRobin,
@@ -137,10 +150,12 @@ INSTANTIATE_TEST_SUITE_P(Each, Schedulers,
 
 class UnlikePaths : public testing::TestWithParam<SchedulerKind> {};
 
-// The window is so small that one segment on the slow path would stop the fast one.
+// The fast path is often full, and the peer's window so small that what is put on the slow one
+// meanwhile would stop both.
 TEST_P(UnlikePaths, AreAsFastAsTheBetterOneAlone) {
-  for (const size_t buffer : {64 * 1024, 256 * 1024}) {
-    Scenario alone = Download({Wire(10ms)}, GetParam(), 8 * kMiB);
+  for (const size_t buffer : {128 * 1024, 512 * 1024}) {
+    Scenario alone = Download({Wire(10ms, 20'000'000)}, GetParam(), 8 * kMiB);
+    alone.paths[0].up.queue_bytes = 40'000;
     alone.client_config.receive_buffer = buffer;
     for (const bool slow_first : {false, true}) {
       Scenario both = alone;
@@ -150,6 +165,8 @@ TEST_P(UnlikePaths, AreAsFastAsTheBetterOneAlone) {
       EXPECT_THAT(two.failures, testing::IsEmpty()) << two.summary;
       // Over the slow path the handshake alone takes so much longer.
       const Duration handshake = slow_first ? 3s : 0s;
+      // Until the other path is there, and no more.
+      EXPECT_LE(two.payload[slow_first ? 0 : 1], slow_first ? 30'000u : 0u) << two.summary;
       EXPECT_LE(two.took, one.took * 102 / 100 + handshake) << buffer << " bytes of window:\n"
                                                             << one.summary << two.summary;
     }
@@ -166,10 +183,11 @@ INSTANTIATE_TEST_SUITE_P(Each, UnlikePaths,
 // Half of what the window takes is put on the slow path, whose bytes need 300 ms. They go again on
 // the other one as soon as it has nothing else to do.
 TEST(OpportunisticReinjection, ASlowPathDoesNotBlockTheWindow) {
-  Scenario s = Download({Wire(10ms), Wire(300ms)}, SchedulerKind::kRoundRobin, 4 * kMiB);
+  Scenario s = Download({Wire(10ms), Wire(300ms)}, SchedulerKind::kRoundRobin, 32 * kMiB);
   s.client_config.receive_buffer = 128 * 1024;
   s.budget = 20s;
   const Result r = RunIt(s, 2s);
+  EXPECT_GT(r.took, 4s) << "it was over before it was looked at";
   EXPECT_THAT(r.failures, testing::IsEmpty()) << r.summary;
   EXPECT_LE(r.longest_stall, 100ms) << r.summary;
 }
