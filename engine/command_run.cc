@@ -20,7 +20,8 @@ namespace mptcptls::command {
 namespace {
 
 bool TakesValue(const std::string& option) {
-  return option == "--auth" || option == "--log" || option == "--library";
+  return option == "--auth" || option == "--scheduler" || option == "--log" ||
+         option == "--library";
 }
 
 // Programs change their folder: a relative path must not follow them.
@@ -38,6 +39,7 @@ int ExitCode(const absl::Status& status) {
 void SetVariables(const RunOptions& options, const std::string& preload) {
   setenv("LD_PRELOAD", preload.c_str(), 1);
   if (!options.auth.empty()) setenv("MPTCPTLS_AUTH", options.auth.c_str(), 1);
+  if (!options.scheduler.empty()) setenv("MPTCPTLS_SCHEDULER", options.scheduler.c_str(), 1);
   if (options.require) setenv("MPTCPTLS_REQUIRE", "1", 1);
   if (options.log.empty()) return;
   const std::string log = options.log == "stderr" ? options.log : Absolute(options.log);

@@ -10,10 +10,11 @@
 namespace mptcptls::command {
 
 struct RunOptions {
-  std::string auth;      // MPTCPTLS_AUTH; empty: as it is in the environment
-  bool require = false;  // MPTCPTLS_REQUIRE=1
-  std::string log;       // MPTCPTLS_LOG; empty: as it is in the environment
-  std::string library;   // empty: DefaultLibrary()
+  std::string auth;       // MPTCPTLS_AUTH; empty: as it is in the environment
+  std::string scheduler;  // MPTCPTLS_SCHEDULER; the same
+  bool require = false;   // MPTCPTLS_REQUIRE=1
+  std::string log;        // MPTCPTLS_LOG; empty: as it is in the environment
+  std::string library;    // empty: DefaultLibrary()
   std::vector<std::string> program;
 };
 

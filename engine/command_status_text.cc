@@ -134,11 +134,13 @@ std::string Traffic(const json& connection) {
 
 std::string Protocol(const json& connection) {
   const std::string key = Text(connection, "key"), peer_key = Text(connection, "peer_key");
+  const std::string scheduler = Text(connection, "scheduler");
   return absl::StrCat(Text(connection, "mode"), Flag(connection, "fallback") ? " (fell back)" : "",
                       key == "none" ? ", no key" : absl::StrCat(", key ", key),
                       peer_key == "confirmed" || peer_key == "differs"
                           ? absl::StrCat(", the peer's ", peer_key)
-                          : "");
+                          : "",
+                      scheduler.empty() ? "" : absl::StrCat(", scheduler ", scheduler));
 }
 
 void Report::Connection(const json& connection) {

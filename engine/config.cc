@@ -89,6 +89,12 @@ std::optional<AuthPolicy> ToAuth(std::string_view text) {
   return std::nullopt;
 }
 
+std::map<std::string, SchedulerKind> Schedulers() {
+  std::map<std::string, SchedulerKind> all;
+  for (const auto& [name, kind] : kSchedulerNames) all.emplace(name, kind);
+  return all;
+}
+
 constexpr char kMatchHelp[] =
     "a port, an address, a network or address:port is meant here: \"443\", \"10.0.0.0/8\", "
     "\"192.0.2.1:443\", \"[2001:db8::1]:443\"";
@@ -195,12 +201,12 @@ class Reader {
     });
   }
 
-  bool Rule(const toml::node& node, std::vector<AuthRule>* out) {
+  bool OneRule(const toml::node& node, std::vector<Rule>* out) {
     const toml::table* table = node.as_table();
-    if (table == nullptr) return Fail(node, "[[rule]] with to or listen, and auth, is meant here");
-    AuthRule rule;
+    if (table == nullptr)
+      return Fail(node, "[[rule]] with to or listen, and auth or scheduler, is meant here");
+    Rule rule;
     int matches = 0;
-    bool has_auth = false;
     const auto match = [&](bool listen) {
       return [&, listen](const toml::node& item) {
         ++matches;
@@ -213,13 +219,20 @@ class Reader {
       const auto value = Text(item, &text) ? ToAuth(text) : std::nullopt;
       if (!value) return Fail(item, "auth is \"auto\", \"tls\", \"keys\" or \"tcp\"");
       rule.auth = *value;
-      has_auth = true;
       return true;
     };
-    if (!Table(*table, {{"to", match(false)}, {"listen", match(true)}, {"auth", auth}}))
+    const auto scheduler = [&](const toml::node& item) {
+      return Choice(item, Schedulers(), &rule.scheduler.emplace());
+    };
+    if (!Table(*table, {{"to", match(false)},
+                        {"listen", match(true)},
+                        {"auth", auth},
+                        {"scheduler", scheduler}}))
       return false;
-    if (matches != 1 || !has_auth)
-      return Fail(node, "a rule needs auth, and one of to and listen: two rules where both count");
+    if (matches != 1 || (!rule.auth && !rule.scheduler))
+      return Fail(node,
+                  "a rule needs auth or scheduler, and one of to and listen: two rules where both "
+                  "count");
     out->push_back(rule);
     return true;
   }
@@ -249,8 +262,16 @@ bool Config::ListenAllowed(const Endpoint& endpoint) const {
 }
 
 std::optional<AuthPolicy> Config::RuleFor(const Endpoint& endpoint, bool listen) const {
-  for (const AuthRule& rule : rules) {
-    if (rule.listen == listen && rule.match.Matches(endpoint)) return rule.auth;
+  for (const Rule& rule : rules) {
+    if (rule.auth && rule.listen == listen && rule.match.Matches(endpoint)) return rule.auth;
+  }
+  return std::nullopt;
+}
+
+std::optional<SchedulerKind> Config::SchedulerFor(const Endpoint& endpoint, bool listen) const {
+  for (const Rule& rule : rules) {
+    if (rule.scheduler && rule.listen == listen && rule.match.Matches(endpoint))
+      return rule.scheduler;
   }
   return std::nullopt;
 }
@@ -320,7 +341,7 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
   };
   const auto rules = [&](const toml::node& node) {
     return reader.Each(node,
-                       [&](const toml::node& item) { return reader.Rule(item, &config.rules); });
+                       [&](const toml::node& item) { return reader.OneRule(item, &config.rules); });
   };
   const bool good = reader.Table(
       table,
@@ -340,6 +361,8 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
                                                      {"balia", CongestionAlgorithm::kBalia}},
                                                     &config.tcp.congestion);
         }},
+       {"scheduler",
+        [&](const auto& n) { return reader.Choice(n, Schedulers(), &config.scheduler); }},
        {"pacing", [&](const auto& n) { return reader.Flag(n, &config.tcp.pacing); }},
        {"ecn",
         [&](const auto& n) {

@@ -10,6 +10,7 @@
 
 #include "stack/host.h"
 #include "stack/mptcp/connection.h"
+#include "stack/mptcp/scheduler.h"
 #include "stack/tcp/policy.h"
 #include "stack/types.h"
 
@@ -25,10 +26,12 @@ struct Match {
   bool Matches(const Endpoint& endpoint) const;
 };
 
-struct AuthRule {
+// What it does not say is for the next rule that matches.
+struct Rule {
   Match match;
   bool listen = false;  // for listeners; else for destinations
-  AuthPolicy auth = AuthPolicy::kAuto;
+  std::optional<AuthPolicy> auth;
+  std::optional<SchedulerKind> scheduler;
 };
 
 struct Config {
@@ -39,10 +42,11 @@ struct Config {
   std::vector<std::string> interfaces;            // bridges to use as uplinks all the same
   std::vector<Match> listen_allow;                // listeners captured behind an input firewall
   std::vector<Match> bypass;                      // destinations and listeners left to the kernel
-  std::vector<AuthRule> rules;                    // the first that matches decides
+  std::vector<Rule> rules;                        // the first that matches decides
   size_t send_buffer = HostConfig().send_buffer;  // bytes, the most that tuning may use
   size_t receive_buffer = HostConfig().receive_buffer;
   TcpPolicy tcp;
+  SchedulerKind scheduler = HostConfig().scheduler;
   size_t token_server_id_bits = 0;
   uint16_t token_server_id = 0;
   std::optional<TokenKey> token_key;
@@ -54,7 +58,9 @@ struct Config {
   bool IsClearPort(uint16_t port) const;
   bool Bypassed(const Endpoint& endpoint) const;
   bool ListenAllowed(const Endpoint& endpoint) const;
+  // What the rules say; nullopt: nothing.
   std::optional<AuthPolicy> RuleFor(const Endpoint& endpoint, bool listen) const;
+  std::optional<SchedulerKind> SchedulerFor(const Endpoint& endpoint, bool listen) const;
 };
 
 // nullopt and an error with file, line, column, cause and remedy. A key that is not known is an

@@ -40,7 +40,7 @@ namespace mptcptls::control {
 
 inline constexpr uint32_t kMagic = 0x4d505453;  // "MPTS"
 // Any change to this header changes the number; shim and engine must agree exactly.
-inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kVersion = 2;
 // Abstract name of the engine, without the leading NUL. Abstract names are per network namespace.
 inline constexpr char kEngineName[] = "mptcptls/engine";
 inline constexpr uint8_t kAcceptByte = 0xA5;
@@ -94,6 +94,17 @@ struct Address {
 
 enum class Auth : uint8_t { kAuto = 0, kTls = 1, kKeys = 2, kTcp = 3 };  // PROTOCOL.md 1, "Policy"
 
+// MPTCPTLS_SCHEDULER; it wins over the engine's configuration.
+enum class Scheduler : uint8_t {
+  kNotGiven = 0,
+  kLowestRtt = 1,
+  kBlest = 2,
+  kEcf = 3,
+  kRoundRobin = 4,
+  kRedundant = 5,
+  kLatency = 6
+};
+
 inline constexpr uint8_t kFlagTlsHooked = 1;  // a TLS library we hook is loaded in the process
 inline constexpr uint8_t kFlagMapped = 2;     // an AF_INET6 socket: v4 addresses are shown mapped
 inline constexpr uint8_t kFlagV6Only = 4;     // IPV6_V6ONLY is set (listen)
@@ -106,7 +117,8 @@ struct ConnectRequest {
   Address bound;  // what the program bound, family 0: nothing
   Auth auth = Auth::kAuto;
   uint8_t flags = 0;
-  uint16_t reserved = 0;
+  Scheduler scheduler = Scheduler::kNotGiven;
+  uint8_t reserved = 0;
   uint32_t pid = 0;
   char program[32] = {};  // comm, for status and configuration rules
 };
@@ -140,6 +152,8 @@ struct ListenRequest {
   uint8_t flags = 0;
   uint16_t name_length = 0;
   uint32_t pid = 0;
+  Scheduler scheduler = Scheduler::kNotGiven;
+  uint8_t reserved[3] = {};
   char program[32] = {};
   char name[108] = {};  // of the AF_UNIX listener, without the leading NUL
 };

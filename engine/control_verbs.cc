@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "engine/addresses.h"
+#include "engine/scheduler_choice.h"
 #include "engine/socket_options.h"
 #include "engine/status.h"
 #include "engine/unix_socket.h"
@@ -149,6 +150,7 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
 
   ConnectOptions options;
   options.auth = PolicyFor(config, *remote, false, request.auth, request.flags);
+  options.scheduler = ChooseScheduler(config, *remote, false, request.scheduler);
   options.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
   options.clear_port = config.IsClearPort(remote->port);
   options.syn_retries = SynRetries(message.descriptor.get());
@@ -201,6 +203,7 @@ void ControlVerbs::Listen(ControlPeer& peer, ControlMessage& message) {
   options.backlog = request.backlog;
   options.program = {PlainText(request.program), request.pid, peer.credentials().uid};
   options.listen.auth = PolicyFor(config, *bound, true, request.auth, request.flags);
+  options.listen.scheduler = ChooseScheduler(config, *bound, true, request.scheduler);
   options.listen.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
   options.listen.clear = config.IsClearPort(bound->port);
   options.listen.v6only = IntOption(message.descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY) != 0;

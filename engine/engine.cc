@@ -24,6 +24,7 @@ HostConfig ToHostConfig(const Config& config, bool segmentation) {
   host.receive_buffer = config.receive_buffer;
   host.segmentation = segmentation;
   host.tcp = config.tcp;
+  host.scheduler = config.scheduler;
   host.token_server_id_bits = config.token_server_id_bits;
   host.token_server_id = config.token_server_id;
   host.token_key = config.token_key;

@@ -32,6 +32,8 @@ void AddRun(CLI::App& app, const std::shared_ptr<RunOptions>& options, Verb* ver
       "Nothing is started unless the library will really load. Its exit status is the program's.");
   run->add_option("--auth", options->auth, "which authentication to offer and accept")
       ->check(CLI::IsMember({"auto", "tls", "keys", "tcp"}));
+  run->add_option("--scheduler", options->scheduler, "which path carries the next bytes")
+      ->check(CLI::IsMember({"lowest-rtt", "blest", "ecf", "round-robin", "redundant", "latency"}));
   run->add_flag("--require", options->require,
                 "no quiet fall back to the kernel's TCP when there is no engine");
   run->add_option("--log", options->log, "what the library decides: stderr, or a file");

@@ -132,6 +132,7 @@ json ToJson(const ConnectionRecord& record, bool initiator, Time now) {
           {"local", info.local.ToString()},
           {"remote", info.remote.ToString()},
           {"mode", ModeName(info.mode)},
+          {"scheduler", info.mode == Mode::kTcp ? "" : std::string(SchedulerName(info.scheduler))},
           {"key", KeyText(info)},
           {"peer_key", PeerKeyText(info.peer_key)},
           {"state", closed           ? "closed"

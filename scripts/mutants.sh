@@ -23,8 +23,23 @@ parked join dropped|stack/mptcp/join.cc|s/^    AcceptJoin(now, p.syn, p.local);/
 early join refused, not parked|stack/mptcp/join.cc|s/return Park(now, syn, local);/return Verdict::kReset;/|sim_scenario_test|*Keys*parked*
 join before the third ACK refused|stack/mptcp/join.cc|s/return offer_ == Offer::kTls ? Park(now, syn, local) : Verdict::kDrop;/return Verdict::kReset;/|sim_scenario_test|*Strangers*before_the_third*
 join sent without a key|stack/mptcp/join.cc|s/  return mode_ == Mode::kKeys || key_ == KeyState::kPresent;/  return true;/|sim_scenario_test|*Keys*gets_*_key*
-reinjection off|stack/mptcp/data_send.cc|s/^  if (reinject_.empty() || !mptcp()) return false;/  return false;/|sim_scenario_test|*PathFailure*dies_silently*
-only the first path is used|stack/mptcp/data_send.cc|s/if (path.dead || !path.usable || &path == avoid/if (path.joined || path.dead || !path.usable || \&path == avoid/|sim_scenario_test|*Together*equal*
+reinjection off|stack/mptcp/reinjection.cc|s/^  if (reinject_.empty() || !mptcp()) return false;/  return false;/|sim_scenario_test|*PathFailure*dies_silently*
+only the first path is used|stack/mptcp/data_send.cc|s/    if (p->dead || !p->usable || !subflow.MaySend()) continue;/    if (p->joined || p->dead || !p->usable || !subflow.MaySend()) continue;/|sim_scenario_test|*Together*equal*
+a slow path takes the last bytes|stack/mptcp/scheduler_lowest_rtt.cc|s/  if (alone < static.* return/  if (alone < 0) return/|sim_scenario_test|*UnlikePaths*
+BLEST never waits|stack/mptcp/scheduler_blest.cc|s/lambda_ \* sent > static_cast<double>(left)/lambda_ * sent + static_cast<double>(left) < 0/|sim_scenario_test|*UnlikePaths*
+BLEST learns nothing|stack/mptcp/scheduler_blest.cc|s/    blocked_ .= repeat.has_value();//|unit_mptcp|Blest.*
+ECF never waits|stack/mptcp/scheduler_ecf.cc|s/    return std::nullopt;/    return best;/|sim_scenario_test|*UnlikePaths*
+ECF without hysteresis|stack/mptcp/scheduler_ecf.cc|s/    waiting_ = true;//|unit_mptcp|Ecf.*
+no opportunistic reinjection|stack/mptcp/scheduler.cc|s/  if (!view.blocked .. view.carriers == nullptr) return std::nullopt;/  return std::nullopt;/|sim_scenario_test|OpportunisticReinjection.ASlow*
+nobody penalised|stack/mptcp/reinjection.cc|s/^  path->subflow->Penalise();//|sim_scenario_test|OpportunisticReinjection.APath*
+a stall lasts as long as its path likes|stack/mptcp/reinjection.cc|s/^  carrier->behind = true;/  return;/|sim_scenario_test|*EndAStall*
+a path that holds the stream up gets more|stack/mptcp/data_send.cc|s/\.stale = p->stale .. p->behind,/.stale = p->stale,/|sim_scenario_test|Stalls.*
+round robin prefers the first|stack/mptcp/scheduler_round_robin.cc|s/served = Of(path.id) += bytes;/served = Of(path.id) + bytes;/|sim_scenario_test|RoundRobin.*
+redundant sends once|stack/mptcp/scheduler_redundant.cc|s/    if (!best) return std::nullopt;/    return std::nullopt;/|sim_scenario_test|Redundant.*
+small things spread|stack/mptcp/scheduler_latency.cc|s/    if (view.backlog > kSmall .* return/    return/|sim_scenario_test|LatencyFirst.*
+the listener's scheduler forgotten|stack/mptcp/connection_impl.cc|s/Create(options.scheduler.value_or(services_->config().scheduler))/Create(SchedulerKind::kLowestRtt)/|sim_scenario_test|RoundRobin.*:Redundant.*
+MPTCPTLS_SCHEDULER not told|shim/listen.cc|s/^  request.scheduler = SchedulerSetting();//|unit_shim|*Scheduler*
+the rule wins over MPTCPTLS_SCHEDULER|engine/scheduler_choice.cc|s/  switch (asked) {/  switch (config.SchedulerFor(endpoint, listen) ? control::Scheduler::kNotGiven : asked) {/|unit_engine|SchedulerChoice.*
 route that came back ignored|stack/mptcp/path_manager.cc|/^void ConnectionImpl::OnRoutes/,/^}/s/^  ManagePaths(now);//|sim_scenario_test|*PathFailure*before_its_route*
 DATA_FIN not repeated|stack/mptcp/data_send.cc|s/^  fin_timer_.Set(now + wait);/  (void)wait;/|sim_scenario_test|*LostEnd*data_fin*
 a reset shown as a clean end|stack/mptcp/data_receive.cc|s/Finish(now, EndReason::kReset);/Finish(now, EndReason::kClean);/|sim_scenario_test|*Aborted*

@@ -99,6 +99,7 @@ control::ConnectRequest RequestFor(int fd, int domain, const control::Address& r
     request.bound = local;
   bool given = false;
   request.auth = AuthSetting(&given);
+  request.scheduler = SchedulerSetting();
   request.flags = static_cast<uint8_t>((TlsHooked() ? control::kFlagTlsHooked : 0) |
                                        (domain == AF_INET6 ? control::kFlagMapped : 0) |
                                        (given ? control::kFlagAuthGiven : 0));

@@ -48,6 +48,7 @@ control::ListenRequest RequestFor(int fd, int domain, const control::Address& bo
   if (domain == AF_INET6) real::getsockopt()(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &length);
   bool given = false;
   request.auth = AuthSetting(&given);
+  request.scheduler = SchedulerSetting();
   request.flags = static_cast<uint8_t>((TlsHooked() ? control::kFlagTlsHooked : 0) |
                                        (domain == AF_INET6 ? control::kFlagMapped : 0) |
                                        (v6_only != 0 ? control::kFlagV6Only : 0) |

@@ -7,6 +7,8 @@
 
 #include <atomic>
 
+#include "shim/log.h"
+
 namespace mptcptls::shim {
 namespace {
 
@@ -88,6 +90,31 @@ control::Auth AuthSetting(bool* given) {
     return name.auth;
   }
   return control::Auth::kAuto;
+}
+
+control::Scheduler SchedulerSetting() {
+  static constexpr struct {
+    const char* text;
+    control::Scheduler scheduler;
+  } kNames[] = {{"lowest-rtt", control::Scheduler::kLowestRtt},
+                {"blest", control::Scheduler::kBlest},
+                {"ecf", control::Scheduler::kEcf},
+                {"round-robin", control::Scheduler::kRoundRobin},
+                {"redundant", control::Scheduler::kRedundant},
+                {"latency", control::Scheduler::kLatency}};
+  const char* const value = Setting("MPTCPTLS_SCHEDULER");
+  if (value == nullptr) return control::Scheduler::kNotGiven;
+  for (const auto& name : kNames) {
+    if (strcmp(value, name.text) == 0) return name.scheduler;
+  }
+  static std::atomic<bool> told{false};
+  if (!told.exchange(true)) {
+    Log("MPTCPTLS_SCHEDULER=%.64s is ignored: one of lowest-rtt, blest, ecf, round-robin, "
+        "redundant, "
+        "latency is meant",
+        value);
+  }
+  return control::Scheduler::kNotGiven;
 }
 
 bool Enabled() {

@@ -18,6 +18,10 @@ bool Required();  // MPTCPTLS_REQUIRE=1: ENETDOWN rather than kernel TCP
 // MPTCPTLS_AUTH = auto | tls | keys | tcp; `given` tells whether it was set to one of these.
 control::Auth AuthSetting(bool* given);
 
+// MPTCPTLS_SCHEDULER = lowest-rtt | blest | ecf | round-robin | redundant | latency. Anything else
+// is logged once and ignored.
+control::Scheduler SchedulerSetting();
+
 // False in set-user-id programs, where nothing is hooked.
 bool Enabled();
 

@@ -72,6 +72,8 @@ namespace mptcptls {
   X(new_key_refused, "NEW_KEY by another key than ours")                                 \
   X(fastclose_refused, "MP_FASTCLOSE with a wrong tag")                                  \
   X(bytes_reinjected, "payload bytes sent again on another subflow")                     \
+  X(subflows_penalised, "windows halved, as what was on them held other subflows up")    \
+  X(stalls_ended, "subflows whose bytes the stream had waited for too long")             \
   X(data_duplicate, "payload bytes received twice at the data level")                    \
   X(mapping_errors, "payload without a mapping or with a contradicting one")             \
   X(checksum_errors, "DSS checksum failures")                                            \

@@ -16,6 +16,7 @@
 #include "stack/counters.h"
 #include "stack/environment.h"
 #include "stack/mptcp/connection.h"
+#include "stack/mptcp/scheduler.h"
 #include "stack/tcp/policy.h"
 #include "stack/types.h"
 
@@ -43,6 +44,7 @@ struct HostConfig {
   bool segmentation = true;  // the device takes 64 KiB segments
   bool checksum = false;     // flag A in what we offer
   TcpPolicy tcp;
+  SchedulerKind scheduler = SchedulerKind::kLowestRtt;  // of connections that choose none
   Duration cache_lifetime = std::chrono::minutes(10);
   Duration time_wait = std::chrono::seconds(60);
   size_t max_orphans = 8192;        // connections that are not over and whose program is gone
@@ -60,14 +62,16 @@ struct ConnectOptions {
   uint16_t local_port = 0;                 // what the program bound; 0: one of SourcePorts()
   int syn_retries = 6;                     // TCP_SYNCNT
   StreamOptions stream;
+  std::optional<SchedulerKind> scheduler;  // nullopt: the host's
 };
 
 struct ListenOptions {
   AuthPolicy auth = AuthPolicy::kAuto;
   bool tls_hooked = false;
   bool clear = false;
-  bool wildcard = false;  // set by Host: no address was given
-  bool v6only = true;     // a wildcard IPv6 listener that is not v6only also takes IPv4
+  std::optional<SchedulerKind> scheduler;  // nullopt: the host's
+  bool wildcard = false;                   // set by Host: no address was given
+  bool v6only = true;  // a wildcard IPv6 listener that is not v6only also takes IPv4
 };
 
 class ListenerObserver {

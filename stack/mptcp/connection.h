@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "stack/mptcp/crypto.h"
+#include "stack/mptcp/scheduler.h"
 #include "stack/tcp/subflow.h"
 #include "stack/types.h"
 
@@ -73,7 +74,8 @@ struct ConnectionInfo {
   KeyState key = KeyState::kNone;
   std::string key_reason;  // why refused
   PeerKey peer_key = PeerKey::kUnknown;
-  Endpoint local, remote;  // of the first subflow
+  Endpoint local, remote;                               // of the first subflow
+  SchedulerKind scheduler = SchedulerKind::kLowestRtt;  // of MPTCP; plain TCP has nothing to choose
   bool connected = false;
   bool fallback = false;  // began as MPTCP, is plain TCP now
   uint32_t local_token = 0, remote_token = 0;

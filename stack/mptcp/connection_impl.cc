@@ -51,6 +51,7 @@ ConnectionImpl::ConnectionImpl(HostServices* services, uint64_t id, bool initiat
       receive_tuning_(services->config().receive_buffer),
       path_timer_(services->timers(), [this](Time now) { OnPathTimer(now); }),
       data_timer_(services->timers(), [this](Time now) { OnDataTimer(now); }),
+      stall_timer_(services->timers(), [this](Time now) { OnStallTimer(now); }),
       fin_timer_(services->timers(), [this](Time now) { OnFinTimer(now); }),
       push_timer_(services->timers(), [this](Time now) { Push(now); }),
       cork_timer_(services->timers(), [this](Time now) { Flush(now); }) {}
@@ -62,6 +63,12 @@ ConnectionImpl::~ConnectionImpl() {
   for (const auto& path : paths_) {
     if (!path->dead) services_->RemoveSubflow(path->tuple);
   }
+}
+
+std::unique_ptr<ConnectionImpl::Path> ConnectionImpl::NewPath() {
+  auto path = std::make_unique<Path>();
+  path->id = ++last_path_id_;
+  return path;
 }
 
 ConnectionImpl::Path* ConnectionImpl::Of(const Subflow& subflow) {
@@ -82,11 +89,12 @@ bool ConnectionImpl::Connect(Time now, const FourTuple& tuple, const LocalAddres
   const auto config = services_->NewSubflowConfig(now, tuple);
   if (!config) return false;
   auth_ = options.auth;
+  scheduler_ = Scheduler::Create(options.scheduler.value_or(services_->config().scheduler));
   options_ = options.stream;
   nagle_.Set(options_.no_delay, options_.cork);
   offer_ = ChooseOffer(now, options);
   if (offer_ != Offer::kNone) MakeSecrets();
-  auto path = std::make_unique<Path>();
+  auto path = NewPath();
   path->tuple = tuple;
   path->uplink = local.uplink;
   path->initiator = true;
@@ -108,6 +116,7 @@ bool ConnectionImpl::Connect(Time now, const FourTuple& tuple, const LocalAddres
 void ConnectionImpl::Accept(Time now, const Segment& syn, const LocalAddress& local,
                             const ListenOptions& options) {
   auth_ = options.auth;
+  scheduler_ = Scheduler::Create(options.scheduler.value_or(services_->config().scheduler));
   wildcard_ = options.wildcard;
   const auto config = services_->NewSubflowConfig(now, syn.tuple);
   if (config && syn.options.mptcp.capable) {
@@ -120,6 +129,7 @@ void ConnectionImpl::Accept(Time now, const Segment& syn, const LocalAddress& lo
 void ConnectionImpl::AcceptCookie(Time now, const Segment& segment, const LocalAddress& local,
                                   const ListenOptions& options, const SynCookie& cookie) {
   auth_ = options.auth;
+  scheduler_ = Scheduler::Create(options.scheduler.value_or(services_->config().scheduler));
   wildcard_ = options.wildcard;
   // The SYN as it must have been.
   Segment syn;
@@ -145,7 +155,7 @@ void ConnectionImpl::AcceptCookie(Time now, const Segment& segment, const LocalA
 void ConnectionImpl::NewPassivePath(const FourTuple& tuple, const LocalAddress& local,
                                     const std::optional<SubflowConfig>& config) {
   first_ = tuple;
-  auto path = std::make_unique<Path>();
+  auto path = NewPath();
   path->tuple = tuple;
   path->uplink = local.uplink;
   local_ids_[local.address] = 0;
@@ -364,6 +374,7 @@ void ConnectionImpl::Finish(Time now, EndReason end) {
   closed_ = true;
   end_ = end;
   data_timer_.Cancel();
+  stall_timer_.Cancel();
   fin_timer_.Cancel();
   push_timer_.Cancel();
   cork_timer_.Cancel();

@@ -1,7 +1,8 @@
 // The state behind Connection, and its parts by role: life and death (connection_impl.cc), the
 // first handshake and fallback (handshake.cc), further subflows (join.cc), addresses and
-// announcements (path_manager.cc), sending and scheduling (data_send.cc), receiving
-// (data_receive.cc), what goes on each segment (segment_options.cc).
+// announcements (path_manager.cc), sending (data_send.cc) by a scheduler's choice (scheduler.h),
+// what goes again (reinjection.cc), receiving (data_receive.cc), what goes on each segment
+// (segment_options.cc).
 //
 // Stream offsets are 64-bit and begin at 0 in both directions; DSN = IDSN + 1 + offset (RFC
 // 8684 3.1). In plain TCP the same offsets are used and nothing of them goes on the wire.
@@ -15,7 +16,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "stack/buffer.h"
+#include "stack/mptcp/carriers.h"
 #include "stack/mptcp/connection.h"
 #include "stack/mptcp/crypto.h"
 #include "stack/mptcp/host_services.h"
@@ -25,6 +28,7 @@
 #include "stack/mptcp/range_set.h"
 #include "stack/mptcp/reassembly.h"
 #include "stack/mptcp/receive_tuning.h"
+#include "stack/mptcp/scheduler.h"
 #include "stack/mptcp/send_tuning.h"
 #include "stack/syn_cookie.h"
 #include "stack/tcp/congestion_group.h"
@@ -103,14 +107,18 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void WindowTold(Subflow& subflow, uint64_t bytes) override;
 
  private:
+  static constexpr size_t kMaxMapping = 65000;  // length is 16 bits
+
   // One subflow and what it is to this connection.
   struct Path {
+    uint32_t id = 0;  // PathView::id
     std::unique_ptr<Subflow> subflow;
     FourTuple tuple;
     std::string uplink;
     uint8_t local_id = 0, remote_id = 0;
     bool joined = false, initiator = false, authenticated = false, backup = false;
     bool stale = false;            // not answering: its data went elsewhere
+    bool behind = false;           // has held the stream up, and nothing was acknowledged since
     bool dead = false;             // OnClosed came
     bool usable = false;           // data may flow: established, and for a join, confirmed
     bool confirm_pending = false;  // third ACK of a join sent, its answer not seen
@@ -118,6 +126,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
     int third_acks = 0;
     Time next_third_ack = kNever, check_alive_at = kNever;
     Time probed_at{};
+    uint64_t sent_to = 0;  // PathView::sent_to
+    Time penalised_at{};
     MappingQueue mappings;
     uint16_t join_port = 0;
     TcpRst reset;  // what our RST says
@@ -161,6 +171,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
 
   // ---- connection_impl.cc
   bool mptcp() const { return mode_ != Mode::kTcp; }
+  std::unique_ptr<Path> NewPath();
   Path* Of(const Subflow& subflow);
   const Path* Of(const Subflow& subflow) const;
   void Finish(Time now, EndReason end);
@@ -237,18 +248,39 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   uint64_t WindowEdge() const { return peer_edge_; }
   void Push(Time now);
   void TuneSendBuffer();
-  bool PushReinjections(Time now);
+  // What a scheduler sees, and whose each line is.
+  struct Picture {
+    absl::InlinedVector<PathView, 4> views;
+    absl::InlinedVector<Path*, 4> paths;
+    SendView view;  // without `paths`: a copy of the picture would keep the other one's
+    const SendView& Seen() {
+      view.paths = {views.data(), views.size()};
+      return view;
+    }
+  };
+  Picture Look(Time now) const;
+  size_t Available() const;
   bool PushNew(Time now);
   size_t HoldShort(Time now, const Path& path, size_t size);
   void Flush(Time now);
-  Path* Pick(Time now, const Path* avoid, size_t backlog);
   size_t SendRange(Time now, Path* path, uint64_t offset, size_t size);
   void ProbeClosedWindow(Time now);
   void TakeDataAck(Time now, uint64_t dsn);
   void TakeDataWindow(uint64_t dsn, uint32_t window);
   void MaybeSendFin(Time now);
   void SendDataFin(Time now);
+
+  // ---- reinjection.cc
+  bool PushReinjections(Time now);
+  bool PushAgain(Time now);
+  size_t SendAgain(Time now, Path* path, uint64_t begin, uint64_t end);
+  void Penalise(Time now, Path* path);
   void Reinject(Time now, Path* path);
+  const Path* FastestAnswering() const;
+  Path* CarrierOf(const Carriers::Range& range) const;
+  void ReinjectBehind();
+  void ArmStallTimer(Time now);
+  void OnStallTimer(Time now);
   void OnDataTimer(Time now);
   void ArmDataTimer(Time now);
   void OnFinTimer(Time now);
@@ -287,6 +319,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   FourTuple first_;
   CongestionGroup congestion_group_;  // before the subflows, which leave it when they go
   std::vector<std::unique_ptr<Path>> paths_;
+  uint32_t last_path_id_ = 0;
   std::deque<SubflowStatus> ended_;
 
   // Mode and keys
@@ -322,6 +355,9 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   uint64_t peer_edge_ = 0;  // first offset beyond the peer's window
   SendTuning send_tuning_;
   RangeSet reinject_;
+  std::unique_ptr<Scheduler> scheduler_;
+  Carriers carriers_;    // of [una_, next_), in MPTCP
+  Time una_moved_at_{};  // or where nothing was under way, when something was sent
   StreamOptions options_;
   Nagle nagle_;
   uint64_t corked_from_ = 0;  // where the segment begins that cork_timer_ waits for
@@ -364,7 +400,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   std::deque<ParkedJoin> parked_;
   Subflow* control_on_ = nullptr;  // the subflow whose next ACK carries control options
 
-  Timer path_timer_, data_timer_, fin_timer_, push_timer_, cork_timer_;
+  Timer path_timer_, data_timer_, stall_timer_, fin_timer_, push_timer_, cork_timer_;
 };
 
 }  // namespace mptcptls

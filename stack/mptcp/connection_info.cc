@@ -29,6 +29,7 @@ ConnectionInfo ConnectionImpl::Info(Time now) const {
   info.peer_key = confirmation_.peer();
   info.local = first_.local;
   info.remote = first_.remote;
+  if (scheduler_) info.scheduler = scheduler_->kind();
   info.connected = connected_;
   info.fallback = fallback_;
   info.local_token = local_token_;

@@ -20,6 +20,10 @@ std::string ConnectionImpl::CheckInvariants() const {
   if (mptcp() && began_mptcp_ && next_ > peer_edge_ + 1) {
     return name + "sent beyond the peer's window";
   }
+  if (mptcp()) {
+    const std::string wrong = carriers_.CheckInvariants(una_, next_);
+    if (!wrong.empty()) return name + wrong;
+  }
   if (!reinject_.empty() && reinject_.front().second <= una_) {
     return name + "acknowledged data waits to be sent again";
   }

@@ -1,9 +1,5 @@
-// Sending at the data level (RFC 8684 3.3): which bytes go on which subflow, what goes again on
-// another one, DATA_FIN.
-//
-// Scheduler: the usable subflow with the least round trip time that has room; a slower one only
-// when it would be done before the faster one could have taken its bytes as well (so two paths are
-// never slower than the best one).
+// Sending at the data level (RFC 8684 3.3): new bytes, on the subflow that the scheduler chooses
+// (scheduler.h), what their acknowledgements say, DATA_FIN.
 #include <algorithm>
 
 #include "stack/mptcp/connection_impl.h"
@@ -11,24 +7,22 @@
 namespace mptcptls {
 namespace {
 
-constexpr Duration kDataTimeout = std::chrono::seconds(1);  // ours; doubles
-constexpr Duration kMaxDataTimeout = std::chrono::seconds(30);
 constexpr int kFinsBeforeFallback = 6;  // ours: 16 s
 constexpr size_t kSmallSegment = 1400;
-constexpr size_t kMaxMapping = 65000;  // length is 16 bits
 
 }  // namespace
 
 void ConnectionImpl::Push(Time now) {
   if (pushing_ || closed_ || !connected_) return;
   pushing_ = true;
-  while (!closed_ && (PushReinjections(now) || PushNew(now))) {
+  while (!closed_ && (PushReinjections(now) || PushNew(now) || PushAgain(now))) {
   }
   if (!closed_) ProbeClosedWindow(now);
   pushing_ = false;
   if (closed_) return;
   MaybeSendFin(now);
   ArmDataTimer(now);
+  ArmStallTimer(now);
 }
 
 // RFC 6182 5.3: while bytes of the slowest subflow are on their way, the others send several
@@ -51,35 +45,15 @@ void ConnectionImpl::TuneSendBuffer() {
   send_.set_limit(send_tuning_.size());
 }
 
-// The subflow that should carry the next bytes; `backlog`: how many could go out now.
-ConnectionImpl::Path* ConnectionImpl::Pick(Time now, const Path* avoid, size_t backlog) {
-  Path* best = nullptr;           // with room
-  const Path* fastest = nullptr;  // with or without
-  const auto rank = [](const Path& p) { return std::tuple(p.stale, p.backup, p.subflow->srtt()); };
-  for (const auto& p : paths_) {
-    Path& path = *p;
-    if (path.dead || !path.usable || &path == avoid || !path.subflow->MaySend()) continue;
-    if (fastest == nullptr || rank(path) < rank(*fastest)) fastest = &path;
-    if (path.subflow->SendRoom(now) == 0) continue;
-    if (best == nullptr || rank(path) < rank(*best)) best = &path;
-  }
-  if (best == nullptr || best == fastest) return best;
-  // A backup or stale one is used only when there is no other.
-  if (std::tuple(best->stale, best->backup) > std::tuple(fastest->stale, fastest->backup)) {
-    return nullptr;
-  }
-  const SubflowInfo fast = fastest->subflow->Info();
-  if (fast.cwnd == 0 || fast.srtt.count() == 0) return best;
-  const double rounds = (static_cast<double>(backlog) + fast.in_flight) / fast.cwnd;
-  const double alone = (rounds + 1) * static_cast<double>(fast.srtt.count());
-  return alone < static_cast<double>(best->subflow->srtt().count()) ? nullptr : best;
-}
-
 size_t ConnectionImpl::SendRange(Time now, Path* path, uint64_t offset, size_t size) {
   Mapping mapping;
   mapping.dsn = offset;
   mapping.length = static_cast<uint16_t>(size);
   const Payload payload = send_.Get(offset, size);
+  if (mptcp()) carriers_.Sent(offset, offset + size, path->id);
+  if (offset <= std::max(path->sent_to, una_)) {
+    path->sent_to = std::max(path->sent_to, offset + size);
+  }
   if (checksum_ && mptcp()) {
     mapping.checksum =
         DssChecksum(SendDsn(offset), path->subflow->next_ssn(), mapping.length, payload.piece(0),
@@ -89,35 +63,62 @@ size_t ConnectionImpl::SendRange(Time now, Path* path, uint64_t offset, size_t s
   return size;
 }
 
-bool ConnectionImpl::PushReinjections(Time now) {
-  reinject_.RemoveBelow(una_);
-  if (reinject_.empty() || !mptcp()) return false;
-  const auto [begin, end] = reinject_.front();
-  Path* path = Pick(now, nullptr, end - begin);
-  if (path == nullptr) return false;
-  const size_t size = std::min({static_cast<size_t>(end - begin), path->subflow->SendRoom(now),
-                                path->subflow->MaxSegment(), kMaxMapping});
-  if (size == 0) return false;
-  SendRange(now, path, begin, size);
-  reinject_.RemoveBelow(begin + size);
-  bytes_reinjected_ += size;
-  services_->counters()->bytes_reinjected += size;
-  return true;
+// New bytes that the peer's window takes, if they are worth a segment.
+size_t ConnectionImpl::Available() const {
+  const uint64_t edge = mptcp() ? std::min(send_.tail(), peer_edge_) : send_.tail();
+  if (next_ >= edge) return 0;
+  const auto available = static_cast<size_t>(edge - next_);
+  // RFC 9293 3.8.6.2.1, at the data level: no dribbling into an almost closed window.
+  if (edge < send_.tail() && una_ < next_ && available < kSmallSegment) return 0;
+  return available;
+}
+
+ConnectionImpl::Picture ConnectionImpl::Look(Time now) const {
+  Picture picture;
+  for (const auto& p : paths_) {
+    const Subflow& subflow = *p->subflow;
+    if (p->dead || !p->usable || !subflow.MaySend()) continue;
+    picture.paths.push_back(p.get());
+    picture.views.push_back({.id = p->id,
+                             .stale = p->stale || p->behind,
+                             .backup = p->backup,
+                             .srtt = subflow.srtt(),
+                             .rttvar = subflow.rttvar(),
+                             .cwnd = subflow.cwnd(),
+                             .in_flight = subflow.in_flight(),
+                             .room = subflow.SendRoom(now),
+                             .mss = subflow.mss(),
+                             .unacked = subflow.unacked(),
+                             .sent_to = p->sent_to});
+  }
+  SendView& view = picture.view;
+  view.now = now;
+  view.una = una_;
+  view.next = next_;
+  view.backlog = send_.tail() - next_;
+  view.window = Available();
+  view.send_window = mptcp() ? peer_edge_ - std::min(una_, peer_edge_) : UINT64_MAX;
+  view.send_window = std::min<uint64_t>(view.send_window, send_tuning_.size());
+  // write_blocked_: the program has more, and the buffer is full of what was sent.
+  view.blocked = view.backlog > 0 ? view.window == 0 : write_blocked_ && !shutdown_;
+  view.carriers = &carriers_;
+  return picture;
 }
 
 bool ConnectionImpl::PushNew(Time now) {
-  const uint64_t edge = mptcp() ? std::min(send_.tail(), peer_edge_) : send_.tail();
-  if (next_ >= edge) return false;
-  const size_t available = static_cast<size_t>(edge - next_);
-  // RFC 9293 3.8.6.2.1, at the data level: no dribbling into an almost closed window.
-  if (edge < send_.tail() && una_ < next_ && available < kSmallSegment) return false;
-  Path* path = Pick(now, nullptr, available);
-  if (path == nullptr) return false;
-  size_t size =
-      std::min({available, path->subflow->SendRoom(now), path->subflow->MaxSegment(), kMaxMapping});
+  if (Available() == 0) return false;
+  Picture picture = Look(now);
+  const SendView& view = picture.Seen();
+  const std::optional<size_t> choice = scheduler_->Pick(view);
+  if (!choice) return false;
+  Path* const path = picture.paths[*choice];
+  size_t size = std::min({static_cast<size_t>(view.window), view.paths[*choice].room,
+                          path->subflow->MaxSegment(), kMaxMapping});
   size = HoldShort(now, *path, size);
   if (size == 0) return false;
+  scheduler_->OnSent(view.paths[*choice], size);
   const uint64_t offset = next_;
+  if (una_ == next_) una_moved_at_ = now;
   next_ += size;  // first: sending may call back
   SendRange(now, path, offset, size);
   return true;
@@ -169,36 +170,15 @@ void ConnectionImpl::ProbeClosedWindow(Time now) {
   // Nothing is on its way and still nothing could be sent: only a window can be the reason.
   if (quiet == nullptr || (mptcp() ? next_ < peer_edge_ : quiet->subflow->Info().peer_window > 0))
     return;
+  if (una_ == next_) una_moved_at_ = now;
   const uint64_t offset = next_++;
   SendRange(now, quiet, offset, 1);
-}
-
-// ---- What was sent and is not acknowledged
-
-void ConnectionImpl::Reinject(Time, Path* path) {
-  path->subflow->ForEachUnacked([this](const Mapping& mapping, const Payload& payload) {
-    const uint64_t end = mapping.dsn + payload.size();
-    if (end > una_) reinject_.Add(std::max(mapping.dsn, una_), end);
-  });
-}
-
-void ConnectionImpl::OnTimeout(Subflow& subflow, Time now, int consecutive) {
-  Path* path = Of(subflow);
-  if (path == nullptr || closed_ || !mptcp()) return;
-  const bool others = std::ranges::any_of(
-      paths_, [&](const auto& p) { return p.get() != path && !p->dead && p->usable && !p->stale; });
-  if (!others || consecutive < 1) return;
-  if (!path->stale) {
-    path->stale = true;
-    Reinject(now, path);
-  }
-  Push(now);
 }
 
 void ConnectionImpl::OnAcked(Subflow& subflow, Time, uint32_t bytes) {
   Path* path = Of(subflow);
   if (path == nullptr || closed_) return;
-  if (bytes > 0) path->stale = false;
+  if (bytes > 0) path->stale = path->behind = false;
   if (!mptcp() && bytes > 0) {
     // One subflow, in order: its acknowledgements are the connection's.
     una_ = std::max(una_, std::min(next_, subflow.Info().bytes_acked));
@@ -219,10 +199,13 @@ void ConnectionImpl::TakeDataAck(Time now, uint64_t dsn) {
   const uint64_t bytes = std::min(offset, next_);
   if (static_cast<int64_t>(bytes - una_) <= 0) return;
   una_ = bytes;
+  una_moved_at_ = now;
   nagle_.SetMore(false);
   data_timeouts_ = 0;
   send_.Release(una_);
   reinject_.RemoveBelow(una_);
+  carriers_.RemoveBelow(una_);
+  ReinjectBehind();
   ArmDataTimer(now);
 }
 
@@ -233,28 +216,6 @@ void ConnectionImpl::TakeDataWindow(uint64_t dsn, uint32_t window) {
   if (static_cast<int64_t>(offset - next_ - 1) > 0) return;  // of what was never sent
   const uint64_t edge = offset + window;
   if (static_cast<int64_t>(edge - peer_edge_) > 0) peer_edge_ = edge;
-}
-
-// Everything is acknowledged by the subflows, but not by the data level: the peer threw it away, or
-// the subflow that carried it is gone. Rare; the answer is to send it again.
-void ConnectionImpl::ArmDataTimer(Time now) {
-  if (!mptcp() || una_ >= next_ || closed_) return data_timer_.Cancel();
-  if (data_timer_.armed()) return;
-  const Duration wait = kDataTimeout * (int64_t{1} << std::min(data_timeouts_, 5));
-  data_timer_.Set(now + std::min(wait, kMaxDataTimeout));
-}
-
-void ConnectionImpl::OnDataTimer(Time now) {
-  if (closed_ || !mptcp() || una_ >= next_) return;
-  const bool waiting = std::ranges::any_of(paths_, [](const auto& p) {
-    return !p->dead && p->usable && !p->stale && !p->subflow->everything_acked();
-  });
-  if (!waiting) {
-    ++data_timeouts_;
-    reinject_.Add(una_, next_);
-  }
-  Push(now);
-  ArmDataTimer(now);
 }
 
 // ---- The end of our direction

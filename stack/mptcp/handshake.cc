@@ -251,6 +251,8 @@ void ConnectionImpl::FallBack(Time now) {
   token_claimed_ = false;
   reinject_.clear();
   data_timer_.Cancel();
+  stall_timer_.Cancel();
+  carriers_ = {};
   fin_timer_.Cancel();
   fin_due_ = false;
   confirmation_ = KeyConfirmation();

@@ -54,7 +54,7 @@ void ConnectionImpl::RefuseHmac(Path* path) {
 bool ConnectionImpl::StartJoin(Time now, const LocalAddress& local, const RemoteAddress& remote) {
   const auto port = services_->TakePort(local.address, remote.endpoint);
   if (!port) return false;
-  auto path = std::make_unique<Path>();
+  auto path = NewPath();
   path->tuple = {{local.address, *port}, remote.endpoint};
   const auto config = services_->NewSubflowConfig(now, path->tuple);
   if (!config) return false;
@@ -134,7 +134,7 @@ Verdict ConnectionImpl::AcceptJoin(Time now, const Segment& syn, const LocalAddr
   }
   const auto config = services_->NewSubflowConfig(now, syn.tuple);
   if (!config) return Verdict::kDrop;
-  auto path = std::make_unique<Path>();
+  auto path = NewPath();
   path->tuple = syn.tuple;
   path->uplink = local.uplink;
   path->joined = true;

@@ -86,6 +86,16 @@ class CongestionControl {
     ssthresh_ = std::max(ssthresh_, prior_ssthresh_);
     Restore();
   }
+  // The path has held others up (Raiciu et al., NSDI 2012, 4.2, "penalizing slow subflows"). In
+  // slow start nothing is known of what the path takes, so ssthresh stays (Paasch et al.,
+  // "Experimental Evaluation of Multipath TCP Schedulers", CSWS 2014).
+  void Penalise() {
+    if (cwnd_ <= 2 * mss_) return;
+    const bool known = !in_slow_start();
+    Reduced(cwnd_);  // the algorithm begins anew from there
+    cwnd_ = std::max(cwnd_ / 2, 2 * mss_);
+    if (known) ssthresh_ = cwnd_;
+  }
   void set_cwnd(uint32_t cwnd) { cwnd_ = std::max(cwnd, mss_); }
   // Nothing was sent for `idle`. After an RTO of that nothing is known of the path any more (RFC
   // 5681 4.1).

@@ -221,6 +221,9 @@ class Subflow {
   void SendBareAck(Time now);
   void Close(Time now);  // FIN after everything sent so far
   void Abort(Time now);  // RST (options: FillOptions with kReset), then closed
+  // Its bytes have held those of other subflows up: it takes half as many from here on. Nothing
+  // where loss recovery decides about the window.
+  void Penalise();
   // Whose the window is, once it is known (SubflowConfig::windows_at_data_level): plain TCP's is
   // the subflow's.
   void SetWindowsAtDataLevel(bool on);
@@ -240,9 +243,13 @@ class Subflow {
   bool timed_out() const;  // why it closed, whatever reason ICMP gave for it
   Time last_received() const;
   Duration srtt() const;
+  Duration rttvar() const;
+  Duration rto() const;          // without back-off
   Duration receive_rtt() const;  // of a receiver, too; zero: not known
   uint32_t cwnd() const;
-  uint32_t mss() const;  // payload bytes of a full segment
+  uint32_t in_flight() const;  // bytes, SACKed and lost ones not counted
+  uint32_t unacked() const;    // bytes sent and not acknowledged
+  uint32_t mss() const;        // payload bytes of a full segment
   SubflowInfo Info() const;
   // Unacknowledged payload ranges in sequence order, as they were mapped: what must be reinjected
   // when this path dies.

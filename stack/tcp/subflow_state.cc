@@ -282,6 +282,13 @@ Duration Subflow::receive_rtt() const {
   const Duration seen = impl_->receive_rtt_.rtt();
   return seen == Duration::zero() ? impl_->rtt_.srtt() : seen;
 }
+Duration Subflow::rttvar() const { return impl_->rtt_.rttvar(); }
+Duration Subflow::rto() const { return impl_->rtt_.Rto(); }
+uint32_t Subflow::in_flight() const { return impl_->sent_.in_flight(); }
+uint32_t Subflow::unacked() const { return impl_->snd_nxt_ - impl_->snd_una_; }
+void Subflow::Penalise() {
+  if (!impl_->reducing() && !impl_->in_loss_) impl_->congestion_->Penalise();
+}
 uint32_t Subflow::cwnd() const { return impl_->congestion_->cwnd(); }
 uint32_t Subflow::mss() const { return impl_->mss_; }
 bool Subflow::is_initiator() const { return impl_->initiator_; }

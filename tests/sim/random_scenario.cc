@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "stack/mptcp/scheduler.h"
 #include "tests/sim/random_middlebox.h"
 
 namespace mptcptls::sim {
@@ -145,6 +146,16 @@ void RandomHosts(Rng& rng, Draw* draw) {
   }
 }
 
+// With dice of its own, so that what a seed was before there were schedulers it still is.
+void RandomSchedulers(uint64_t seed, Draw* draw) {
+  Rng rng(Mix(~seed));
+  for (const char* side : {"client", "server"}) {
+    if (rng.Chance(0.4)) continue;
+    const auto& [name, kind] = kSchedulerNames[rng.Below(kSchedulerNames.size())];
+    draw->Line(std::string("host ") + side + " scheduler " + std::string(name));
+  }
+}
+
 // Failures that pass: a silent hole of a few seconds on any path; addresses that go and come on
 // the further ones, and where `anywhere` on the first one too.
 void RandomFailures(Rng& rng, bool anywhere, Draw* draw) {
@@ -193,6 +204,7 @@ std::string RandomScenarioText(uint64_t seed) {
   if (!rng.Chance(0.8)) draw.Line("listen first");
   RandomPolicies(rng, &draw);
   RandomHosts(rng, &draw);
+  RandomSchedulers(seed, &draw);
   for (uint64_t left = 1 + rng.Below(rng.Chance(0.1) ? 10 : 3); left > 0; --left) {
     RandomExchange(rng, &draw);
   }

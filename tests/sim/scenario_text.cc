@@ -190,9 +190,12 @@ class Parser {
           {"olia", CongestionAlgorithm::kOlia},
           {"balia", CongestionAlgorithm::kBalia}};
       config->tcp.congestion = w->Choice<CongestionAlgorithm>("algorithm", kChoices);
+    } else if (key == "scheduler") {
+      config->scheduler = w->Choice<SchedulerKind>("scheduler", kSchedulerNames);
     } else {
       throw Complaint{"'" + key + "' is no property of a host",
-                      "one of: segmentation, checksum, send-buffer, receive-buffer, congestion"};
+                      "one of: segmentation, checksum, send-buffer, receive-buffer, congestion, "
+                      "scheduler"};
     }
   }
 

@@ -72,13 +72,15 @@ TEST(ScenarioText, PropertiesOfAPath) {
 
 TEST(ScenarioText, HostsAndPolicies) {
   const Scenario s = Parsed(
-      "host both checksum yes\nhost server receive-buffer 20k segmentation no\n"
+      "host both checksum yes\nhost server receive-buffer 20k segmentation no scheduler ecf\n"
       "policy client tls\npolicy server keys unhooked\nlisten first\nmesh\ndual-stack\n");
   EXPECT_TRUE(s.client_config.checksum);
   EXPECT_TRUE(s.server_config.checksum);
   EXPECT_TRUE(s.client_config.segmentation);
   EXPECT_FALSE(s.server_config.segmentation);
   EXPECT_EQ(s.server_config.receive_buffer, 20'000u);
+  EXPECT_EQ(s.server_config.scheduler, SchedulerKind::kEcf);
+  EXPECT_EQ(s.client_config.scheduler, SchedulerKind::kLowestRtt);
   EXPECT_EQ(s.connect.auth, AuthPolicy::kTls);
   EXPECT_TRUE(s.connect.tls_hooked);
   EXPECT_EQ(s.listen.auth, AuthPolicy::kKeys);

@@ -93,6 +93,7 @@ TEST_F(CommandRun, TheProgramBeginsAfterTheMarkOrTheFirstWordThatIsNoOption) {
                {{"--require", "curl", "--", "x"}, 1},
                {{"--auth", "tls", "curl"}, 2},
                {{"--auth=tls", "curl"}, 1},
+               {{"--scheduler", "ecf", "curl"}, 2},
                {{"--log", "--", "--", "-odd"}, 3},
                {{"--library", "l", "--", "--auth", "x"}, 3},
                {{"--log"}, 1}};
@@ -241,13 +242,15 @@ TEST_F(CommandRun, TheProgramsEndIsItsOwnAndItSeesWhatWasAsked) {
   RunOptions options;
   options.library = SomeLibrary();
   options.auth = "tls";
+  options.scheduler = "ecf";
   options.require = true;
   options.log = "relative.log";
-  options.program = {"sh", "-c",
-                     "case $LD_PRELOAD in *:\"$0\"|\"$0\") ;; *) exit 1;; esac; "
-                     "case $MPTCPTLS_LOG in /*/relative.log) ;; *) exit 2;; esac; "
-                     "[ $MPTCPTLS_AUTH$MPTCPTLS_REQUIRE = tls1 ] || exit 3; exit 42",
-                     options.library};
+  options.program = {
+      "sh", "-c",
+      "case $LD_PRELOAD in *:\"$0\"|\"$0\") ;; *) exit 1;; esac; "
+      "case $MPTCPTLS_LOG in /*/relative.log) ;; *) exit 2;; esac; "
+      "[ $MPTCPTLS_AUTH$MPTCPTLS_SCHEDULER$MPTCPTLS_REQUIRE = tlsecf1 ] || exit 3; exit 42",
+      options.library};
   EXPECT_EXIT(exit(command::Run(options)), testing::ExitedWithCode(42), "");
   options.program = {"sh", "-c", "kill -USR1 $$"};
   EXPECT_EXIT(exit(command::Run(options)), testing::KilledBySignal(SIGUSR1), "");

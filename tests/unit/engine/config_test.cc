@@ -73,6 +73,7 @@ interfaces = ["br0", "br1"]
 listen_allow = ["192.0.2.1:443", 8443]
 bypass = ["10.0.0.0/8", "fd00::/8"]
 congestion = "newreno"
+scheduler = "round-robin"
 pacing = false
 ecn = "ask"
 send_buffer = 65536
@@ -88,6 +89,7 @@ auth = "tls"
 [[rule]]
 listen = 443
 auth = "keys"
+scheduler = "redundant"
 )");
   EXPECT_EQ(config.idle_timeout, std::chrono::seconds(1));
   EXPECT_EQ(config.cache_lifetime, std::chrono::hours(168));
@@ -102,6 +104,7 @@ auth = "keys"
   EXPECT_TRUE(config.Bypassed(At("fd12::1", 443)));
   EXPECT_FALSE(config.Bypassed(At("2001:db8::1", 443)));
   EXPECT_EQ(config.tcp, (TcpPolicy{CongestionAlgorithm::kNewReno, false, EcnMode::kAsk}));
+  EXPECT_EQ(config.scheduler, SchedulerKind::kRoundRobin);
   EXPECT_EQ(config.send_buffer, 65536u);
   EXPECT_EQ(config.receive_buffer, 100'000'000u);
   EXPECT_EQ(config.token_server_id_bits, 4u);
@@ -112,6 +115,8 @@ auth = "keys"
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), false), AuthPolicy::kTls);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), true), AuthPolicy::kKeys);
   EXPECT_EQ(config.RuleFor(At("198.51.101.7", 443), false), std::nullopt);
+  EXPECT_EQ(config.SchedulerFor(At("198.51.100.7", 443), true), SchedulerKind::kRedundant);
+  EXPECT_EQ(config.SchedulerFor(At("198.51.100.7", 443), false), std::nullopt);
 }
 
 TEST(Config, CongestionControlIsChosenByName) {
@@ -196,6 +201,12 @@ TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
       {"bypass = [-443]", "1:11", "a port, an address, a network"},
       {"congestion = \"reno\"", "1:14",
        "one of \"balia\", \"cubic\", \"lia\", \"newreno\", \"olia\" is meant here"},
+      {"scheduler = \"rr\"", "1:13",
+       "one of \"blest\", \"ecf\", \"latency\", \"lowest-rtt\", \"redundant\", "
+       "\"round-robin\" is meant here"},
+      {"scheduler = 1", "1:13", "one of \"blest\", \"ecf\","},
+      {"[[rule]]\nto = 443\nscheduler = \"BLEST\"", "3:13", "one of \"blest\", \"ecf\","},
+      {"[[rule]]\nscheduler = \"ecf\"", "1:1", "one of to and listen"},
       {"ecn = true", "1:7", "one of \"answer\", \"ask\", \"off\" is meant here"},
       {"pacing = 1", "1:10", "true or false is meant here"},
       {"token_server_id_bits = 0", "1:24", "a whole number from 1 to 16"},
@@ -210,13 +221,14 @@ TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
       {"token_server_id_bits = 4\ntoken_key_file = \"/etc/passwd\"", "2:18",
        "others than its owner"},
       {"rule = 1", "1:8", "a list [ ... ]"},
-      {"rule = [1]", "1:9", "[[rule]] with to or listen, and auth"},
-      {"[[rule]]\nto = 443", "1:1", "a rule needs auth"},
+      {"rule = [1]", "1:9", "[[rule]] with to or listen, and auth or scheduler"},
+      {"[[rule]]\nto = 443", "1:1", "a rule needs auth or scheduler"},
       {"[[rule]]\nauth = \"tls\"", "1:1", "one of to and listen"},
       {"[[rule]]\nto = 443\nlisten = 443\nauth = \"tls\"", "1:1", "two rules where both count"},
       {"[[rule]]\nto = 443\nauth = \"TLS\"", "3:8", "\"auto\", \"tls\", \"keys\" or \"tcp\""},
       {"[[rule]]\nto = 443\nauth = 1", "3:8", "\"auto\", \"tls\", \"keys\" or \"tcp\""},
-      {"[[rule]]\nfrom = 443", "2:8", "unknown key \"from\"; known here are: auth, listen, to"},
+      {"[[rule]]\nfrom = 443", "2:8",
+       "unknown key \"from\"; known here are: auth, listen, scheduler, to"},
       {"\n\nidle_timout = 5", "3:15", "unknown key \"idle_timout\"; known here are: bypass, "},
       {"[engine]\nidle_timeout = 5", "1:1", "unknown key \"engine\""},
       {"idle_timeout = 5\nidle_timeout = 6", "2:", "idle_timeout"},

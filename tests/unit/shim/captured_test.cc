@@ -18,6 +18,7 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "shim/addresses.h"
 #include "tests/unit/shim/fake_engine.h"
@@ -137,6 +138,19 @@ TEST_F(Hooked, BlockingConnect) {
   EXPECT_EQ(ConnectTo(fd, kServer), "EISCONN");
   EXPECT_EQ(Try(listen(fd, 1)), "EINVAL");
   close(fd);
+}
+
+// settings_main.cc asks for one.
+TEST_F(Hooked, TheSchedulerIsAskedForInConnectAndListen) {
+  const int client = Tcp();
+  EXPECT_EQ(ConnectTo(client, kServer), "ok");
+  const int listener = Tcp();
+  const sockaddr_in any = At("0.0.0.0", 0);
+  EXPECT_EQ(Try(bind(listener, reinterpret_cast<const sockaddr*>(&any), sizeof any)), "ok");
+  EXPECT_EQ(Try(listen(listener, 1)), "ok");
+  for (const int fd : {client, listener}) close(fd);
+  const auto ecf = control::Scheduler::kEcf;
+  EXPECT_EQ(engine_.schedulers(), (std::vector{ecf, ecf}));
 }
 
 TEST_F(Hooked, OptionsBeforeAndAfter) {

@@ -116,6 +116,11 @@ void FakeEngine::Release() {
   changed_.notify_all();
 }
 
+std::vector<control::Scheduler> FakeEngine::schedulers() {
+  const std::scoped_lock lock(mutex_);
+  return schedulers_;
+}
+
 std::vector<int> FakeEngine::options_set() {
   const std::scoped_lock lock(mutex_);
   return options_set_;
@@ -186,12 +191,13 @@ void FakeEngine::Converse(int fd) {
   }
 }
 
-void FakeEngine::Connect(int fd, const control::ConnectRequest&) {
+void FakeEngine::Connect(int fd, const control::ConnectRequest& request) {
   auto reply = control::Make<control::ConnectReply>(control::Verb::kReply);
   int refuse;
   bool early;
   {
     const std::scoped_lock lock(mutex_);
+    schedulers_.push_back(request.scheduler);
     reply.error = decline_;
     reply.id = next_id_++;
     reply.local = Local();
@@ -222,6 +228,7 @@ void FakeEngine::Listen(int fd, const control::ListenRequest& request) {
   {
     const std::scoped_lock lock(mutex_);
     reply.error = decline_;
+    schedulers_.push_back(request.scheduler);
     listening_ = request;
   }
   Send(fd, reply);

@@ -31,6 +31,8 @@ class FakeEngine {
 
   // A connection from `remote` for the program's listener; the engine's end.
   int Deliver(const control::Address& remote);
+  // What the requests to connect and to listen asked for, in order.
+  std::vector<control::Scheduler> schedulers();
   // Option names that were set.
   std::vector<int> options_set();
 
@@ -51,6 +53,7 @@ class FakeEngine {
   bool hold_ = false, early_ = false;
   uint64_t next_id_ = 1;
   std::map<uint64_t, int> results_;
+  std::vector<control::Scheduler> schedulers_;
   std::vector<int> options_set_;
   control::ListenRequest listening_;
   std::vector<std::thread> conversations_;

@@ -8,6 +8,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <string_view>
+
+#include "shim/settings.h"
 
 namespace {
 
@@ -28,6 +31,7 @@ int main(int argc, char** argv) {
   if (getenv("MPTCPTLS_REQUIRE") == nullptr) {
     setenv("MPTCPTLS_REQUIRE", "1", 1);
     setenv("MPTCPTLS_AUTH", "keys", 1);
+    setenv("MPTCPTLS_SCHEDULER", "ecf", 1);
     setenv("MPTCPTLS_BYPASS", ":53, 203.0.113.0/24", 1);
     setenv("MPTCPTLS_ENGINE", "/nonexistent/mptcptlsd", 1);
     if (!EnterNamespace()) {
@@ -37,6 +41,14 @@ int main(int argc, char** argv) {
     execve("/proc/self/exe", argv, environ);
     perror("/proc/self/exe");
     return 1;
+  }
+  // For the test of a variable that is wrong from the beginning.
+  if (argc == 2 && std::string_view(argv[1]) == "--say-scheduler-twice") {
+    for (int i = 0; i < 2; ++i) {
+      printf("%d\n", static_cast<int>(mptcptls::shim::SchedulerSetting()));
+      fflush(stdout);
+    }
+    return 0;
   }
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();

@@ -14,6 +14,7 @@
 namespace mptcptls::shim {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -28,12 +29,13 @@ TEST(Settings, AsTheProcessBegan) {
   EXPECT_TRUE(given);
   setenv("MPTCPTLS_AUTH", "tcp", 1);
   EXPECT_EQ(AuthSetting(&given), control::Auth::kKeys);
+  EXPECT_EQ(SchedulerSetting(), control::Scheduler::kEcf);
 }
 
 TEST(Settings, AllAreKept) {
   int count = 0;
   while (KeptVariable(count) != nullptr) ++count;
-  EXPECT_EQ(count, 4);
+  EXPECT_EQ(count, 5);
   EXPECT_EQ(KeptVariable(-1), nullptr);
   EXPECT_EQ(KeptVariable(1000), nullptr);
 }
@@ -78,6 +80,32 @@ void Spawn(char* const environment[]) {
   if (posix_spawn(&child, kEnv, nullptr, nullptr, kArguments, environment) == 0)
     waitpid(child, &status, 0);
   _exit(status);
+}
+
+// The names of the stack's schedulers, in the order of control::Scheduler.
+TEST(Settings, EverySchedulerHasItsName) {
+  int number = 0;
+  for (const char* name :
+       {"lowest-rtt", "blest", "ecf", "round-robin", "redundant", "latency", "fastest", ""}) {
+    const std::string variable = std::string("MPTCPTLS_SCHEDULER=") + name;
+    const std::string text = EnvironmentAfter([&] {
+      char self[] = "self", say[] = "--say-scheduler-twice", log[] = "MPTCPTLS_LOG=stderr";
+      char* const arguments[] = {self, say, nullptr};
+      std::string copy = variable;
+      char* const environment[] = {copy.data(), log, nullptr};
+      dup2(1, 2);
+      execve("/proc/self/exe", arguments, environment);
+    });
+    if (++number <= 6) {
+      EXPECT_EQ(text, std::to_string(number) + "\n" + std::to_string(number) + "\n");
+    } else {
+      // Ignored, and said once.
+      EXPECT_THAT(text, EndsWith(" is meant\n0\n0\n"));
+      EXPECT_THAT(text, HasSubstr(": " + variable +
+                                  " is ignored: one of lowest-rtt, blest, ecf, "
+                                  "round-robin, redundant, latency is meant\n"));
+    }
+  }
 }
 
 TEST(Exec, EveryCallCompletesTheEnvironment) {

@@ -154,5 +154,25 @@ TEST(Congestion, NeverBelowOneSegmentNorSsthreshBelowTwo) {
   EXPECT_EQ(c->ssthresh(), 2 * kMss);
 }
 
+TEST(Congestion, APathThatHeldOthersUpGetsHalf) {
+  for (const auto algorithm : {CongestionAlgorithm::kCubic, CongestionAlgorithm::kNewReno}) {
+    const auto c = Make(algorithm);
+    c->set_cwnd(80 * kMss);
+    c->Penalise();
+    EXPECT_EQ(c->cwnd(), 40 * kMss);
+    EXPECT_TRUE(c->in_slow_start()) << "nothing is known of the path";
+    LoseAt(c.get(), 100 * kMss);
+    const uint32_t before = c->cwnd();
+    c->Penalise();
+    EXPECT_EQ(c->cwnd(), before / 2);
+    EXPECT_EQ(c->ssthresh(), before / 2);
+    // It grows from there, without a jump back to where it was.
+    Round(c.get(), Time{1s}, 20ms);
+    EXPECT_LE(c->cwnd(), before / 2 + 2 * kMss);
+    for (int i = 0; i < 20; ++i) c->Penalise();
+    EXPECT_EQ(c->cwnd(), 2 * kMss);
+  }
+}
+
 }  // namespace
 }  // namespace mptcptls
