@@ -1,0 +1,140 @@
+// mptcptls-attack: an observer of path 1 attacks a download, once under TLS keys and once under the
+// keys of RFC 8684. Exit status 0 means that each attack ended as the table says it has to.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+
+#include "tests/netns/attacks.h"
+
+namespace mptcptls::lab {
+namespace {
+
+struct Row {
+  const Attack* attack;
+  Authentication authentication;
+  Outcome expected;
+  Finding finding;
+  bool alive;  // the download still ran when the attack was over
+  bool right;  // and it ended with the right SHA-256
+
+  bool killed() const { return finding.outcome == Outcome::kSucceeded && attack->fatal; }
+  bool good() const { return finding.outcome == expected && (killed() ? !right : alive && right); }
+};
+
+const char* NameOf(Authentication authentication) {
+  return authentication == Authentication::kTls ? "TLS-auth" : "RFC 8684";
+}
+
+const char* NameOf(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kHeld:
+      return "held";
+    case Outcome::kSucceeded:
+      return "succeeded";
+    case Outcome::kUnclear:
+      break;
+  }
+  return "UNCLEAR";
+}
+
+const char* TransferOf(const Row& row) {
+  if (row.right) return row.alive ? "complete" : "TOO SHORT";
+  return row.killed() ? "killed" : "BROKEN";
+}
+
+Row Run(const Attack& attack, Authentication authentication, Victim& victim, Attacker& attacker) {
+  Row row{.attack = &attack,
+          .authentication = authentication,
+          .expected = authentication == Authentication::kTls ? attack.with_tls : *attack.with_keys,
+          .finding = attack.run(victim, attacker),
+          .alive = victim.Downloading(),
+          .right = false};
+  row.right = victim.FinishDownload();
+  // By the wire, not by what the product says of itself.
+  const std::string mode = victim.Seen().mode;
+  if (mode != (authentication == Authentication::kTls ? "tls-auth" : "keys")) {
+    row.finding = {Outcome::kUnclear, "the connection was " + mode};
+  }
+  return row;
+}
+
+void RunAll(Authentication authentication, const std::string& only, std::vector<Row>* rows) {
+  Victim victim(authentication);
+  Attacker attacker(victim.lab().stranger(), "l1",
+                    victim.lab().Address(victim.lab().stranger(), 1, Family::kV4),
+                    victim.lab().folder());
+  for (const Attack& attack : AllAttacks()) {
+    if (authentication == Authentication::kKeys && !attack.with_keys) continue;
+    if (std::string(attack.name).find(only) == std::string::npos) continue;
+    fprintf(stderr, "%s: %s ... ", NameOf(authentication), attack.name);
+    rows->push_back(Run(attack, authentication, victim, attacker));
+    fprintf(stderr, "%s\n", NameOf(rows->back().finding.outcome));
+  }
+}
+
+void Print(const std::vector<Row>& rows) {
+  printf("\n  %-38s %-9s %-10s %-10s %-9s %s\n", "attack", "mode", "expected", "outcome",
+         "transfer", "what was seen");
+  const std::string line(38 + 1 + 9 + 1 + 10 + 1 + 10 + 1 + 9 + 1 + 62, '-');
+  Authentication last = Authentication::kKeys;
+  for (const Row& row : rows) {
+    if (row.authentication != last) printf("  %s\n", line.c_str());
+    last = row.authentication;
+    printf("%s %-38s %-9s %-10s %-10s %-9s %s\n", row.good() ? " " : "!", row.attack->name,
+           NameOf(row.authentication), NameOf(row.expected), NameOf(row.finding.outcome),
+           TransferOf(row), row.finding.what.c_str());
+  }
+  printf("  %s\n", line.c_str());
+  printf(
+      "\n"
+      "  curl downloads from nginx over two paths; each row is a download of its own. The attacker "
+      "is\n"
+      "  a third host. He saw all of path 1 (for the replayed join path 2 too), the first "
+      "handshake\n"
+      "  included, and can send in anybody's name. \"complete\": the file came with its SHA-256 "
+      "right.\n"
+      "  Under RFC 8684 the keys cross the wire, so success is expected where they are all it "
+      "takes.\n"
+      "  Not counted, as no MPTCP mode promises otherwise: who sees a subflow's sequence numbers "
+      "can\n"
+      "  reset that subflow by a bare RST. That is plain TCP's weakness; the other path goes "
+      "on.\n\n");
+}
+
+int Main(const std::string& only) {
+  const auto wanted = [&](const Attack& attack) {
+    return std::string(attack.name).find(only) != std::string::npos;
+  };
+  if (std::ranges::none_of(AllAttacks(), wanted)) {
+    throw std::runtime_error("no attack's name contains \"" + only + "\"");
+  }
+  std::vector<Row> rows;
+  RunAll(Authentication::kTls, only, &rows);
+  RunAll(Authentication::kKeys, only, &rows);
+  Print(rows);
+  int bad = 0;
+  for (const Row& row : rows) bad += !row.good();
+  if (bad == 0) printf("  All %zu as expected.\n", rows.size());
+  if (bad != 0) printf("  %d of %zu NOT as expected (marked with !).\n", bad, rows.size());
+  return bad == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace mptcptls::lab
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "An observer of path 1 attacks a download by curl from nginx, under TLS keys and under RFC "
+      "8684: a table of what held, and exit status 0 if every attack ended as expected.",
+      "attack.sh");
+  std::string only;
+  app.add_option("--only", only, "only attacks whose names contain this");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return mptcptls::lab::Main(only);
+  } catch (const std::exception& error) {
+    fprintf(stderr, "\nattack: %s\n", error.what());
+    return 1;
+  }
+}
