@@ -2,6 +2,7 @@
 // keys of RFC 8684. Exit status 0 means that each attack ended as the table says it has to.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <stdexcept>
 
@@ -10,16 +11,31 @@
 namespace mptcptls::lab {
 namespace {
 
+constexpr char kCaption[] = R"(
+  curl downloads from nginx over two paths; each row is a download of its own. The attacker is a
+  third host. He saw all of path 1 (for the replayed join path 2 too), the first handshake included,
+  and can send in anybody's name. The handshake shows the keys themselves under RFC 8684, so success
+  is expected where they are all it takes; in TLS-auth mode it shows tokens, tried as if they were
+  keys. "complete": the file came with its SHA-256 right.
+  Not counted, as no mode promises otherwise: who sees a subflow's sequence numbers can end that
+  subflow by a bare RST. That is plain TCP's weakness; the other path goes on.
+
+)";
+
 struct Row {
   const Attack* attack;
   Authentication authentication;
   Outcome expected;
   Finding finding;
   bool alive;  // the download still ran when the attack was over
-  bool right;  // and it ended with the right SHA-256
+  Download download = Download::kHung;
 
-  bool killed() const { return finding.outcome == Outcome::kSucceeded && attack->fatal; }
-  bool good() const { return finding.outcome == expected && (killed() ? !right : alive && right); }
+  // A success of some attacks is that the download is over.
+  bool good() const {
+    if (finding.outcome != expected) return false;
+    if (expected == Outcome::kSucceeded && attack->fatal) return download == Download::kFailed;
+    return alive && download == Download::kComplete;
+  }
 };
 
 const char* NameOf(Authentication authentication) {
@@ -39,8 +55,15 @@ const char* NameOf(Outcome outcome) {
 }
 
 const char* TransferOf(const Row& row) {
-  if (row.right) return row.alive ? "complete" : "TOO SHORT";
-  return row.killed() ? "killed" : "BROKEN";
+  switch (row.download) {
+    case Download::kComplete:
+      return row.alive ? "complete" : "too short";
+    case Download::kFailed:
+      return "killed";
+    case Download::kHung:
+      break;
+  }
+  return "hung";
 }
 
 Row Run(const Attack& attack, Authentication authentication, Victim& victim, Attacker& attacker) {
@@ -48,9 +71,8 @@ Row Run(const Attack& attack, Authentication authentication, Victim& victim, Att
           .authentication = authentication,
           .expected = authentication == Authentication::kTls ? attack.with_tls : *attack.with_keys,
           .finding = attack.run(victim, attacker),
-          .alive = victim.Downloading(),
-          .right = false};
-  row.right = victim.FinishDownload();
+          .alive = victim.Downloading()};
+  row.download = victim.FinishDownload();
   // By the wire, not by what the product says of itself.
   const std::string mode = victim.Seen().mode;
   if (mode != (authentication == Authentication::kTls ? "tls-auth" : "keys")) {
@@ -68,8 +90,10 @@ void RunAll(Authentication authentication, const std::string& only, std::vector<
     if (authentication == Authentication::kKeys && !attack.with_keys) continue;
     if (std::string(attack.name).find(only) == std::string::npos) continue;
     fprintf(stderr, "%s: %s ... ", NameOf(authentication), attack.name);
+    const auto begin = std::chrono::steady_clock::now();
     rows->push_back(Run(attack, authentication, victim, attacker));
-    fprintf(stderr, "%s\n", NameOf(rows->back().finding.outcome));
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    fprintf(stderr, "%s (%.1f s)\n", NameOf(rows->back().finding.outcome), took.count());
   }
 }
 
@@ -86,20 +110,7 @@ void Print(const std::vector<Row>& rows) {
            TransferOf(row), row.finding.what.c_str());
   }
   printf("  %s\n", line.c_str());
-  printf(
-      "\n"
-      "  curl downloads from nginx over two paths; each row is a download of its own. The attacker "
-      "is\n"
-      "  a third host. He saw all of path 1 (for the replayed join path 2 too), the first "
-      "handshake\n"
-      "  included, and can send in anybody's name. \"complete\": the file came with its SHA-256 "
-      "right.\n"
-      "  Under RFC 8684 the keys cross the wire, so success is expected where they are all it "
-      "takes.\n"
-      "  Not counted, as no MPTCP mode promises otherwise: who sees a subflow's sequence numbers "
-      "can\n"
-      "  reset that subflow by a bare RST. That is plain TCP's weakness; the other path goes "
-      "on.\n\n");
+  fputs(kCaption, stdout);
 }
 
 int Main(const std::string& only) {

@@ -8,7 +8,10 @@ namespace {
 
 // A download that would take half a minute, and ends at once when the links are fast again.
 constexpr size_t kSize = 24 * kMiB;
-constexpr char kSlow[] = "4mbit";
+constexpr char kSlow[] = "4mbit", kFast[] = "1gbit";
+// Seconds after which curl gives up a connection that says nothing: a server that has forgotten it
+// resets it at the next segment, and that reset can be lost in a full queue.
+constexpr char kSilence[] = "10";
 constexpr int kHeaders = 160;  // bytes of each packet that the observer keeps
 
 }  // namespace
@@ -32,21 +35,28 @@ std::string Victim::Watched(int link) const {
          ".pcap";
 }
 
+// Towards the client only, behind the bridge: what the attacker is told does not queue. What waits
+// in a queue stays there when the rate changes.
+void Victim::Shape(const std::string& rate) const {
+  for (const char* port : {"c1", "c2"}) {
+    lab_.wire().Run(std::string("tc qdisc replace dev ") + port + " root tbf rate " + rate +
+                    " burst 128kb latency 50ms");
+  }
+}
+
 void Victim::StartDownload() {
   ++downloads_;
   observer_.clear();
+  Shape(kSlow);
   for (const int link : {1, 2}) {
-    const std::string k = std::to_string(link);
-    // Towards the client only, behind the bridge: what the attacker is told does not queue.
-    lab_.wire().Run("tc qdisc replace dev c" + k + " root tbf rate " + kSlow +
-                    " burst 128kb latency 50ms");
     observer_.push_back(std::make_unique<Capture>(
-        lab_.wire(), "s" + k, Watched(link),
+        lab_.wire(), "s" + std::to_string(link), Watched(link),
         "tcp port 443 and host " + lab_.Address(client(), link, Family::kV4), kHeaders));
   }
   curl_ = StartCurl(client(), {.url = UrlOf("https", ServerAddress(), "/file"),
                                .output = lab_.folder() + "/copy",
                                .ca = nginx_.certificate(),
+                               .extra = {"--speed-limit", "1", "--speed-time", kSilence},
                                .env = Environment()});
 }
 
@@ -61,13 +71,16 @@ void Victim::AwaitBothPaths() {
   }
 }
 
-bool Victim::FinishDownload() {
-  for (const char* port : {"c1", "c2"}) {
-    lab_.wire().Run(std::string("tc qdisc del dev ") + port + " root");
-  }
+Download Victim::FinishDownload() {
+  Shape(kFast);
   const CurlResult result = FinishCurl(*curl_, std::chrono::seconds(60));
   for (const auto& capture : observer_) capture->Stop();
-  return result.status == 0 && FileSha256(lab_.folder() + "/copy") == sum_;
+  if (result.status < 0) return Download::kHung;
+  if (result.status > 0) return Download::kFailed;
+  if (FileSha256(lab_.folder() + "/copy") != sum_) {
+    throw std::runtime_error("curl is content with a wrong copy");
+  }
+  return Download::kComplete;
 }
 
 void Victim::HoldHandshake() {

@@ -18,6 +18,13 @@ namespace mptcptls::lab {
 
 enum class Authentication { kTls, kKeys };
 
+// How a download ended.
+enum class Download {
+  kComplete,  // with the right SHA-256
+  kFailed,    // curl gave up by itself
+  kHung,
+};
+
 class Victim {
  public:
   // Makes a lab with a stranger on link 1 and starts nginx.
@@ -28,8 +35,8 @@ class Victim {
   // Waits until both paths carry the download and the server's address was announced, as seen by
   // the observer. Throws when that does not happen.
   void AwaitBothPaths();
-  // Lets the links be fast again, and waits for curl. True when the copy's SHA-256 is right.
-  bool FinishDownload();
+  // Lets the links be fast again, and waits for curl.
+  Download FinishDownload();
   bool Downloading() { return curl_->Running(); }
   std::string CurlError() const { return curl_->err(); }
 
@@ -55,6 +62,7 @@ class Victim {
   std::string ServerAddress() const { return lab_.Address(server(), 1, Family::kV4); }
 
  private:
+  void Shape(const std::string& rate) const;
   std::string Watched(int link) const;
   std::vector<std::string> Environment() const;
 
