@@ -290,7 +290,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void TakeMapping(Time now, Path* path, Seq ssn, uint16_t length, uint64_t dsn,
                    std::optional<uint16_t> checksum);
   void TakeDataFin(Time now, uint64_t offset);
-  bool TakeFastClose(Time now, const FastClose& option);
+  bool TakeFastClose(Time now, const FastClose& option, const Path* reset);
   void ReceiveAt(Time now, Path* path, uint64_t offset, ByteSpan bytes);
   void ChecksummedPayload(Time now, Path* path, ReceivedMapping* mapping, ByteSpan bytes);
   void BadChecksum(Time now, Path* path, uint64_t dsn);

@@ -60,7 +60,7 @@ Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& seg
   if (path == nullptr) return Verdict::kDrop;
   const MptcpOptions& o = segment.options.mptcp;
   if (segment.rst) {
-    if (mptcp() && o.fast_close && !closed_ && TakeFastClose(now, *o.fast_close)) {
+    if (mptcp() && o.fast_close && !closed_ && TakeFastClose(now, *o.fast_close, path)) {
       return Verdict::kDrop;
     }
     return Verdict::kAccept;
@@ -94,7 +94,7 @@ Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& seg
   if (o.dss) TakeDss(now, path, segment);
   if (path->dead || closed_) return path->dead ? Verdict::kDrop : Verdict::kAccept;
   if (!mptcp()) return Verdict::kAccept;  // an infinite mapping came
-  if (o.fast_close && TakeFastClose(now, *o.fast_close)) return Verdict::kDrop;
+  if (o.fast_close && TakeFastClose(now, *o.fast_close, nullptr)) return Verdict::kDrop;
   if (o.new_key) TakeNewKey(now, *o.new_key);
   if (o.add_addr) TakeAddAddr(now, *o.add_addr);
   if (o.remove_addr) TakeRemoveAddr(now, *o.remove_addr);
@@ -160,8 +160,9 @@ void ConnectionImpl::ResetPath(Time now, Path* path, uint8_t reason) {
   path->subflow->Abort(now);
 }
 
-// PROTOCOL.md 5. An invalid tag is ignored and the segment keeps its TCP meaning.
-bool ConnectionImpl::TakeFastClose(Time now, const FastClose& option) {
+// PROTOCOL.md 5. An invalid tag is ignored and the segment keeps its TCP meaning. `reset`: the path
+// that it came on, if on a RST.
+bool ConnectionImpl::TakeFastClose(Time now, const FastClose& option, const Path* reset) {
   bool valid = false;
   if (mode_ == Mode::kKeys) {
     valid = ConstantTimeEqual(option.key, local_key_.span());
@@ -174,12 +175,17 @@ bool ConnectionImpl::TakeFastClose(Time now, const FastClose& option) {
     return false;
   }
   aborting_ = false;
+  // Answered by RST on all subflows (RFC 8684 3.5): whoever hears nothing else must learn of it.
   for (size_t i = 0; i < paths_.size(); ++i) {
     if (paths_[i]->dead) continue;
     Path& path = *paths_[i];
     closing_subflows_ = true;
     Bury(&path);
-    path.subflow->Discard();
+    if (&path == reset) {
+      path.subflow->Discard();
+    } else {
+      path.subflow->Abort(now);
+    }
   }
   Finish(now, EndReason::kReset);
   return true;

@@ -291,7 +291,8 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
     last_ack_sent_ = rcv_nxt_;
     if (unacked_bytes_ > 0) acks_.OnAckSent();
     unacked_bytes_ = 0;
-    ack_now_ = false;
+    // Data beside which there was no room for SACK says nothing of the holes: that follows alone.
+    ack_now_ = ack_now_ && holes && o.sack_count == 0 && !payload.empty();
     delayed_ack_.Cancel();
   }
   environment_->Output(packet);

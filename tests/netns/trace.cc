@@ -11,6 +11,7 @@ namespace mptcptls::lab {
 namespace {
 
 constexpr uint8_t kMptcpKind = 30;
+constexpr size_t kHead = 64;
 // MP_CAPABLE flags (PROTOCOL.md 2).
 constexpr uint8_t kFlagE = 0x08;
 constexpr uint8_t kFlagH = 0x01;
@@ -76,7 +77,12 @@ std::vector<TracedPacket> ReadTrace(const std::string& pcap_file) {
     packet.seconds =
         static_cast<double>(header->ts.tv_sec) + static_cast<double>(header->ts.tv_usec) / 1e6;
     AddAddresses(frame, &packet);
-    packet.payload = tcp->inner_pdu() != nullptr ? tcp->inner_pdu()->size() : 0;
+    if (const Tins::RawPDU* payload = tcp->find_pdu<Tins::RawPDU>()) {
+      packet.payload = payload->payload_size();
+      const auto& all = payload->payload();
+      packet.head.assign(all.begin(),
+                         all.begin() + static_cast<ptrdiff_t>(std::min(kHead, all.size())));
+    }
     packets.push_back(std::move(packet));
   }
   return packets;

@@ -40,6 +40,8 @@ struct TracedPacket {
   bool syn = false, ack = false, fin = false, rst = false;
   // As sent, also where the capture cut the packet short.
   size_t payload = 0;
+  // The payload's first bytes, 64 at most; zeros where the capture cut them off.
+  std::vector<uint8_t> head;
   std::vector<MptcpOption> mptcp;
 
   // The first option of this subtype, or null.
