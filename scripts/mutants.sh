@@ -18,6 +18,7 @@ ADD_ADDR's HMAC not checked|stack/mptcp/path_manager.cc|s/if (!ConstantTimeEqual
 tokens not encrypted|stack/host.cc|s/return config_.token_key ? EncryptToken(.*/return plain;/|sim_scenario_test|*Flood*encrypted*
 NEW_KEY of another key taken|stack/mptcp/new_key.cc|s/ConstantTimeEqual(expected, option.tag)/true/|sim_scenario_test|*NewKey*different_keys*
 joins do not wait for NEW_KEY|stack/mptcp/path_manager.cc|s/if (!AwaitsPeersKey(now)) OpenMissing/OpenMissing/|sim_scenario_test|*NewKey*joins_wait*
+FASTCLOSE not answered by RST|stack/mptcp/data_receive.cc|s/    if (&path == reset) {/    if (reset != nullptr) {/|sim_scenario_test|*Together*loses_the_reset*
 MP_FAIL not answered|stack/mptcp/data_receive.cc|s/^  fail_due_ = true;//|sim_scenario_test|*Checksum*
 parked join dropped|stack/mptcp/join.cc|s/^    AcceptJoin(now, p.syn, p.local);/    (void)p;/|sim_scenario_test|*Keys*parked*
 early join refused, not parked|stack/mptcp/join.cc|s/return Park(now, syn, local);/return Verdict::kReset;/|sim_scenario_test|*Keys*parked*

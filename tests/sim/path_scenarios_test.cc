@@ -92,6 +92,22 @@ std::vector<Scenario> TogetherCatalogue() {
   abort.expect.delivered = false;
   abort.budget = 3s;
   all.push_back(abort);
+  // RFC 8684 3.5: who gets MP_FASTCLOSE resets the other subflows, or their ends on the way would
+  // never learn of it: here no RST of the client gets through on the first path.
+  Scenario half = abort;
+  half.name = "abort_of_which_one_path_loses_the_reset";
+  auto answered = std::make_shared<bool>(false);
+  half.prepare = [answered](World& w) {
+    w.up(0).AddLossPattern([](const TcpView& p, uint64_t) { return p.has(kRst); });
+    w.down(0).AddLossPattern([answered](const TcpView& p, uint64_t) {
+      *answered |= p.has(kRst) && p.has(kAck);  // of a connection; one for none has no ACK
+      return false;
+    });
+  };
+  half.check = [answered](World&, std::vector<std::string>* failures) {
+    Wants(failures, *answered, "the server left the first path without a word");
+  };
+  all.push_back(half);
   return all;
 }
 
