@@ -99,7 +99,7 @@ std::vector<Scenario> TogetherCatalogue() {
   auto answered = std::make_shared<bool>(false);
   half.prepare = [answered](World& w) {
     w.up(0).AddLossPattern([](const TcpView& p, uint64_t) { return p.has(kRst); });
-    w.down(0).AddLossPattern([answered](const TcpView& p, uint64_t) {
+    w.server().uplink(0).up().AddLossPattern([answered](const TcpView& p, uint64_t) {
       *answered |= p.has(kRst) && p.has(kAck);  // of a connection; one for none has no ACK
       return false;
     });
