@@ -413,6 +413,7 @@ void ConnectionImpl::Bury(Path* path) {
   services_->RemoveSubflow(path->tuple);
   if (path->joined && !path->authenticated) return;
   ended_.push_back(StatusOf(*path));
+  ended_.back().ended = true;
   if (ended_.size() > kMaxEnded) ended_.pop_front();
 }
 
