@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "tests/bench/fairness.h"
+#include "tests/bench/multipath.h"
 #include "tests/bench/report.h"
 #include "tests/bench/tcp_grid.h"
 #include "tests/bench/tcp_report.h"
@@ -186,6 +187,65 @@ class FairnessVerb : public Verb {
   FairnessOptions options_;
 };
 
+class MultipathVerb : public Verb {
+ public:
+  CLI::App* Add(CLI::App* app) override {
+    CLI::App* verb = app->add_subcommand(
+        "multipath",
+        "Two links of all rates, round trip times and losses: ours, the kernel's MPTCP, and its "
+        "TCP "
+        "on each link alone. Takes about a quarter of an hour; the options choose cells.");
+    AddPairs(verb, "--rate", &options_.rate_mbit, "Mbit/s of the links: 10+10,100+20");
+    AddPairs(verb, "--delay", &options_.rtt_ms, "round trip times in ms: 10+10,30+300");
+    AddNumbers(verb, "--loss", &options_.loss_percent, "losses in % of packets, each way", 0, 50);
+    verb->add_option("--seconds", options_.seconds, "of each transfer, about")
+        ->check(CLI::Range(1, 600))
+        ->capture_default_str();
+    verb->add_option("--rounds", options_.rounds, "over all cells; medians are shown")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    verb->add_option("--jobs", options_.jobs, "labs at a time; of fast links fewer")
+        ->check(CLI::Range(1, 64))
+        ->capture_default_str();
+    verb->add_option("--seed", options_.seed, "of losses")->capture_default_str();
+    AddJson(verb);
+    return verb;
+  }
+
+  void Run() override {
+    RequireContender(Contender::kOurs);
+    const MultipathResults results = MeasureMultipath(options_);
+    printf("%s", ToTable(results).c_str());
+    WriteJson(json_, ToJson(results));
+  }
+
+ private:
+  using Pairs = std::vector<std::pair<double, double>>;
+
+  static void AddPairs(CLI::App* verb, const std::string& name, Pairs* pairs,
+                       const std::string& what) {
+    verb->add_option_function<std::vector<std::string>>(
+            name,
+            [name, pairs](const std::vector<std::string>& words) {
+              pairs->clear();
+              for (const std::string& word : words) {
+                double first = 0, second = 0;
+                char rest = 0;
+                if (sscanf(word.c_str(), "%lf+%lf%c", &first, &second, &rest) != 2 || first <= 0 ||
+                    second <= 0 || first > 2000 || second > 2000) {
+                  throw CLI::ValidationError(
+                      name, word + " is not of the form 10+100 (of both links, up to 2000)");
+                }
+                pairs->emplace_back(first, second);
+              }
+            },
+            what)
+        ->delimiter(',');
+  }
+
+  MultipathOptions options_;
+};
+
 }  // namespace
 }  // namespace mptcptls::bench
 
@@ -194,17 +254,19 @@ int main(int argc, char** argv) {
   ThroughputVerb throughput;
   TcpVerb tcp;
   FairnessVerb fairness;
+  MultipathVerb multipath;
   CLI::App app("Benchmarks of libmptcptls, in network namespaces of their own. Needs root.",
                "bench.sh");
   // None is an error too, but only after an unknown one was named.
   app.require_subcommand(0, 1);
   std::map<CLI::App*, Verb*> verbs;
-  for (Verb* verb : std::initializer_list<Verb*>{&throughput, &tcp, &fairness}) {
+  for (Verb* verb : std::initializer_list<Verb*>{&throughput, &tcp, &fairness, &multipath}) {
     verbs[verb->Add(&app)] = verb;
   }
   CLI11_PARSE(app, argc, argv);
   if (app.get_subcommands().empty()) {
-    fprintf(stderr, "bench: what shall be measured? throughput, tcp or fairness; see --help\n");
+    fprintf(stderr,
+            "bench: what shall be measured? throughput, tcp, fairness or multipath; see --help\n");
     return 1;
   }
   try {

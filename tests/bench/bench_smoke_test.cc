@@ -81,6 +81,24 @@ TEST(BenchSmoke, FairnessPrintsEveryRow) {
   }
 }
 
+TEST(BenchSmoke, MultipathPrintsEveryRow) {
+  const std::string file = testing::TempDir() + "/bench-" + std::to_string(getpid()) + ".json";
+  const auto driver = lab::Child::Start(
+      {.argv = {Driver(), "multipath", "--rate", "10+5", "--delay", "2+4", "--loss", "0",
+                "--seconds", "1", "--rounds", "1", "--json", file}},
+      [] {});
+  ASSERT_EQ(driver->Wait(std::chrono::seconds(50)), 0) << driver->err();
+  EXPECT_THAT(driver->out(), ContainsRegex("\n +10\\+5 +2\\+4 +0 +[0-9.]+ +[0-9.]+ +[0-9.]+"));
+  const auto json = nlohmann::json::parse(lab::ReadFile(file));
+  std::filesystem::remove(file);
+  const auto& row = json.at("rows").at(0);
+  EXPECT_EQ(row.at("failures").size(), 0u) << row;
+  // The emulator holds to its rates, but for what its queue takes.
+  EXPECT_LT(row.at("first_alone_mbit").at(0), 11) << row;
+  EXPECT_LT(row.at("second_alone_mbit").at(0), 6) << row;
+  EXPECT_GT(row.at("ours_mbit").at(0), 0) << row;
+}
+
 TEST(BenchSmoke, BadArgumentsAreNamed) {
   const std::vector<std::vector<std::string>> bad = {
       {"throughput", "--only", "teleport"},
@@ -89,6 +107,8 @@ TEST(BenchSmoke, BadArgumentsAreNamed) {
       {"tcp", "--loss", "teleport"},
       {"tcp", "--rounds", "teleport"},
       {"fairness", "--rate", "teleport"},
+      {"multipath", "--rate", "teleport"},
+      {"multipath", "--delay", "10+teleport"},
       {"teleport"},
   };
   for (const std::vector<std::string>& arguments : bad) {

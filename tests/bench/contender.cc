@@ -32,7 +32,7 @@ Pair StreamPair(const Lab& lab, const Task& task, const std::vector<std::string>
   Pair pair;
   pair.receiver.argv = {ProgramBeside("bench_stream"), "recv", kPort};
   pair.sender.argv = {ProgramBeside("bench_stream"), "send",
-                      lab.Address(lab.server(), 1, lab::Family::kV4), kPort,
+                      lab.Address(lab.server(), task.link, lab::Family::kV4), kPort,
                       std::to_string(task.bytes)};
   for (Command* command : {&pair.receiver, &pair.sender}) {
     command->argv.insert(command->argv.end(), flags.begin(), flags.end());

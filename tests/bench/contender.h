@@ -21,6 +21,7 @@ std::vector<Contender> AllContenders();
 
 struct Task {
   uint64_t bytes = 0;
+  int link = 1;  // that the connection begins on
   // Of the kernel's contenders; ours has its own CUBIC.
   std::string congestion = "cubic";
 };

@@ -2,24 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <cstdio>
-#include <exception>
 #include <memory>
-#include <mutex>
-#include <thread>
 #include <utility>
 
 #include "tests/bench/format.h"
 #include "tests/bench/spread.h"
+#include "tests/bench/work_queue.h"
 
 namespace mptcptls::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// As much as two cores forward at a time without being what is measured.
-constexpr double kMostMbit = 200;
 
 // A wire and a tool, once: the rows that share its measurement of the kernel.
 struct Task {
@@ -86,85 +77,31 @@ std::string Describe(const Speed& speed) {
   return speed.failure.empty() ? Format("%6.2f", speed.mbit) : "failed (" + speed.failure + ")";
 }
 
-// Hands out the tasks to several workers and tells how far they are.
-class Work {
- public:
-  explicit Work(std::vector<Task> tasks) : tasks_(std::move(tasks)), start_(Clock::now()) {}
-
-  // Waits until the machine has room for it; nullptr when there is none left.
-  const Task* Next() {
-    std::unique_lock lock(mutex_);
-    room_.wait(lock, [this] {
-      return Over() || busy_mbit_ < 1 || busy_mbit_ + MbitOf(tasks_[next_]) <= kMostMbit;
-    });
-    if (Over()) return nullptr;
-    busy_mbit_ += MbitOf(tasks_[next_]);
-    return &tasks_[next_++];
+// Keeps what a task measured; what is told of it.
+std::string Keep(const Task& task, const Speed& kernel, const std::vector<Speed>& ours) {
+  std::string text = "kernel " + Describe(kernel);
+  for (size_t i = 0; i < ours.size(); ++i) {
+    TcpRow& row = *task.rows[i];
+    row.kernel.push_back(kernel);
+    row.ours.push_back(ours[i]);
+    text += ", " + NameOf(row.direction) + " " + Describe(ours[i]);
   }
+  const TcpRow& row = *task.rows.front();
+  return row.wire.ToString() + "  " + Format("%-6s", NameOf(row.tool).c_str()) + "  " + text;
+}
 
-  void Done(const Task& task, const Speed& kernel, const std::vector<Speed>& ours) {
-    const std::lock_guard lock(mutex_);
-    std::string text = "kernel " + Describe(kernel);
-    for (size_t i = 0; i < ours.size(); ++i) {
-      TcpRow& row = *task.rows[i];
-      row.kernel.push_back(kernel);
-      row.ours.push_back(ours[i]);
-      text += ", " + NameOf(row.direction) + " " + Describe(ours[i]);
-    }
-    ++done_;
-    busy_mbit_ -= MbitOf(task);
-    room_.notify_all();
-    const TcpRow& row = *task.rows.front();
-    fprintf(stderr, "  %3zu of %zu  %s  %-6s  %s; %s left\n", done_, tasks_.size(),
-            row.wire.ToString().c_str(), NameOf(row.tool).c_str(), text.c_str(), Left().c_str());
-  }
-
-  void Fail(std::exception_ptr why) {
-    const std::lock_guard lock(mutex_);
-    if (!failed_) failed_ = std::move(why);
-    room_.notify_all();
-  }
-
-  double Minutes() const {
-    return std::chrono::duration<double, std::ratio<60>>(Clock::now() - start_).count();
-  }
-  void RethrowFailure() const {
-    if (failed_) std::rethrow_exception(failed_);
-  }
-
- private:
-  std::string Left() const {
-    const double left =
-        Minutes() * static_cast<double>(tasks_.size() - done_) / static_cast<double>(done_);
-    return left < 1 ? Format("%.0f s", left * 60) : Format("%.0f min", left);
-  }
-
-  bool Over() const { return failed_ != nullptr || next_ == tasks_.size(); }
-  static double MbitOf(const Task& task) { return task.rows.front()->wire.LikelyMbit(); }
-
-  std::mutex mutex_;
-  std::condition_variable room_;
-  std::vector<Task> tasks_;
-  size_t next_ = 0, done_ = 0;
-  double busy_mbit_ = 0;  // of the tasks that are being done
-  Clock::time_point start_;
-  std::exception_ptr failed_;
-};
-
-void RunTasks(Duel* duel, const TcpOptions& options, Work* work) {
+void RunTasks(Duel* duel, const TcpOptions& options, const std::vector<Task>& tasks,
+              WorkQueue* queue) {
   const std::chrono::seconds length(options.seconds);
-  try {
-    while (const Task* task = work->Next()) {
-      const TcpRow& first = *task->rows.front();
-      const Speed kernel = duel->Run(first.tool, Ours::kNowhere, first.wire, length, task->seed);
-      std::vector<Speed> ours;
-      for (const TcpRow* row : task->rows) {
-        ours.push_back(duel->Run(row->tool, row->direction, row->wire, length, task->seed));
-      }
-      work->Done(*task, kernel, ours);
+  while (const auto index = queue->Next()) {
+    const Task& task = tasks[*index];
+    const TcpRow& first = *task.rows.front();
+    const Speed kernel = duel->Run(first.tool, Ours::kNowhere, first.wire, length, task.seed);
+    std::vector<Speed> ours;
+    for (const TcpRow* row : task.rows) {
+      ours.push_back(duel->Run(row->tool, row->direction, row->wire, length, task.seed));
     }
-  } catch (...) {
-    work->Fail(std::current_exception());
+    queue->Done(*index, [&] { return Keep(task, kernel, ours); });
   }
 }
 
@@ -191,14 +128,12 @@ TcpResults MeasureTcp(const TcpOptions& options) {
   for (size_t i = 0; i < labs; ++i) duels.push_back(std::make_unique<Duel>());
   uint64_t seed = options.seed;
   const auto run = [&](int rounds) {
-    Work work(Rounds(tasks, rounds, &seed));
-    std::vector<std::thread> workers;
-    for (const auto& duel : duels) {
-      workers.emplace_back([&work, &options, &duel] { RunTasks(duel.get(), options, &work); });
-    }
-    for (std::thread& worker : workers) worker.join();
-    work.RethrowFailure();
-    results.minutes += work.Minutes();
+    const std::vector<Task> all = Rounds(tasks, rounds, &seed);
+    std::vector<double> mbit;
+    for (const Task& task : all) mbit.push_back(task.rows.front()->wire.LikelyMbit());
+    WorkQueue queue(mbit);
+    queue.Run(duels.size(), [&](size_t i) { RunTasks(duels[i].get(), options, all, &queue); });
+    results.minutes += queue.Minutes();
   };
   run(options.rounds);
   std::erase_if(tasks, [](const Task& task) { return !BelowGoal(task); });
