@@ -108,6 +108,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
 
  private:
   static constexpr size_t kMaxMapping = 65000;  // length is 16 bits
+  static constexpr size_t kMaxRemotes = 8;      // addresses of the peer
 
   // One subflow and what it is to this connection.
   struct Path {
@@ -230,6 +231,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   bool LocalUsed(const IpAddress& local) const;
   void Bury(Path* path);
   bool UplinkUsed(const std::string& uplink) const;
+  void FillDataLevel(ConnectionInfo* info) const;
   void ExplainUnused(Time now, ConnectionInfo* info) const;
   std::string WhyNoJoin(Time now) const;
   bool RemoteUsed(const Endpoint& remote) const;

@@ -8,7 +8,7 @@
 namespace mptcptls {
 namespace {
 
-constexpr size_t kMaxRemotes = 8, kMaxHeld = 8;  // PROTOCOL.md 3: held ADD_ADDRs
+constexpr size_t kMaxHeld = 8;  // PROTOCOL.md 3: held ADD_ADDRs
 constexpr Duration kFirstRetry = std::chrono::seconds(1), kMaxRetry = std::chrono::seconds(30);
 constexpr int kMaxAnnouncements = 4;                         // once, and after 1, 2, 4 s
 constexpr Duration kNoPathLimit = std::chrono::seconds(60);  // ours: then it is over
