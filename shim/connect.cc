@@ -292,7 +292,8 @@ MPTCPTLS_HOOK int socket(int domain, int type, int protocol) noexcept {
       (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM ||
       (protocol != 0 && protocol != IPPROTO_TCP && !mptcp) || !Enabled())
     return fd;
-  if (fd < 0 && mptcp) fd = SocketInPlace(domain, type);
+  // TCP's are refused like this by no kernel, but by a library between that asks for MPTCP.
+  if (fd < 0) fd = SocketInPlace(domain, type);
   if (fd >= 0) TrackFresh(fd);
   return fd;
 }

@@ -21,6 +21,8 @@ A Least(A a, B b) {
 // of them needs room for one.
 class Answer {
  public:
+  // Of a socket that is in place of an MPTCP one and not connected: it has no subflow yet.
+  Answer() = default;
   Answer(int fd, const control::Name& name) : engine_(OpenEngine(WhenAbsent::kGiveUp)) {
     // What a TCP socket of the kernel says.
     error_ = name.mapped || name.local.family == 6 ? ENOPROTOOPT : EOPNOTSUPP;
@@ -55,8 +57,8 @@ class Answer {
                sizeof reply + size_t{reply.subflows} * sizeof(control::MptcpSubflow);
   }
 
-  int engine_;
-  int error_;
+  int engine_ = -1;
+  int error_ = 0;
   control::MptcpReply reply_;
 };
 
@@ -149,11 +151,7 @@ const kernel::SubflowAddresses& AddressesOf(const control::MptcpSubflow& subflow
   return subflow.info.addresses;
 }
 
-}  // namespace
-
-int GetMptcpOption(int fd, const control::Name& name, int option, void* value, socklen_t* length) {
-  const ErrnoKeeper keeper;
-  const Answer answer(fd, name);
+int Put(const Answer& answer, int option, void* value, socklen_t* length) {
   if (answer.error() != 0) return answer.error();
   switch (option) {
     case kernel::kMptcpInfo:
@@ -167,6 +165,18 @@ int GetMptcpOption(int fd, const control::Name& name, int option, void* value, s
     default:
       return EOPNOTSUPP;
   }
+}
+
+}  // namespace
+
+int GetMptcpOption(int fd, const control::Name& name, int option, void* value, socklen_t* length) {
+  const ErrnoKeeper keeper;
+  return Put(Answer(fd, name), option, value, length);
+}
+
+int GetMptcpOptionInPlace(int option, void* value, socklen_t* length) {
+  const ErrnoKeeper keeper;
+  return Put(Answer(), option, value, length);
 }
 
 bool SpeaksMptcp(int fd, const control::Name& name) {

@@ -12,6 +12,9 @@ namespace mptcptls::shim {
 // 0 or an errno; `name` is that of the captured `fd`. `value` may be nullptr where `*length` is 0.
 int GetMptcpOption(int fd, const control::Name& name, int option, void* value, socklen_t* length);
 
+// The same of a fresh TCP socket in place of an MPTCP one (mptcp_socket.h).
+int GetMptcpOptionInPlace(int option, void* value, socklen_t* length);
+
 // TCP_IS_MPTCP: the connection speaks MPTCP, or will ask for it.
 bool SpeaksMptcp(int fd, const control::Name& name);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/kernel_info.h"
@@ -27,7 +28,8 @@ bool EngineAnswers() {
 }
 
 int MarkedTcp(int domain, int type) {
-  const int fd = real::socket()(domain, type, IPPROTO_TCP);
+  // Not libc's: a library between (mptcpize's) makes any TCP socket one of MPTCP.
+  const auto fd = static_cast<int>(syscall(SYS_socket, domain, type, IPPROTO_TCP));
   if (fd < 0 ||
       real::setsockopt()(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &kMptcpMark, sizeof kMptcpMark) == 0)
     return fd;

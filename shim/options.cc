@@ -58,6 +58,19 @@ int AnswerInPlace(int fd, int option, void* value, socklen_t* length, int result
   return PutBytes(&unlimited, *length > 4 ? 8 : 4, value, length);
 }
 
+bool IsFreshInPlace(int fd) {
+  int domain = 0;
+  return InPlaceOfMptcp(fd) && FreshTcp(fd, &domain);
+}
+
+// SOL_MPTCP. `refusal`: the kernel's errno, which stays where nothing of ours is behind `fd`.
+int GetMptcp(int fd, int option, void* value, socklen_t* length, int refusal) {
+  Name name;
+  if (Captured(fd, &name)) return Fail(GetMptcpOption(fd, name, option, value, length));
+  if (IsFreshInPlace(fd)) return Fail(GetMptcpOptionInPlace(option, value, length));
+  return Fail(refusal);
+}
+
 // SOL_SOCKET options whose answer a unix socket gives differently. `result` is the kernel's.
 int AnswerSocketLevel(int fd, int option, void* value, socklen_t* length, int result) {
   const ErrnoKeeper keeper;
@@ -161,18 +174,20 @@ MPTCPTLS_HOOK int getsockopt(int fd, int level, int option, void* value,
   const socklen_t room = length == nullptr ? 0 : *length;
   const int saved = errno;
   const int result = real::getsockopt()(fd, level, option, value, length);
-  mptcptls::control::Name name;
   if (level == mptcptls::kernel::kSolMptcp) {
-    if (result == 0 || errno != EOPNOTSUPP || length == nullptr || !Enabled() ||
-        !Captured(fd, &name))
-      return result;
+    const bool refused = result != 0 && (errno == EOPNOTSUPP || errno == ENOPROTOOPT);
+    if (!refused || length == nullptr || !Enabled()) return result;
+    const int error = errno;
     errno = saved;
     *length = room;
-    return Fail(GetMptcpOption(fd, name, option, value, length));
+    return GetMptcp(fd, option, value, length, error);
   }
   if (value == nullptr || length == nullptr || !Enabled()) return result;
+  if (level == IPPROTO_TCP && option == mptcptls::kernel::kTcpIsMptcp && IsFreshInPlace(fd))
+    return PutInt(1, value, length);
   if (result == 0)
     return level == SOL_SOCKET ? AnswerSocketLevel(fd, option, value, length, result) : result;
+  mptcptls::control::Name name;
   const bool refused = errno == EOPNOTSUPP || errno == ENOPROTOOPT;
   if (!refused || !(IsTcpLevel(level) || option == SO_REUSEPORT) || !Captured(fd, &name))
     return result;

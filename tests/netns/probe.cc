@@ -83,7 +83,7 @@ std::string NameOf(const sockaddr_storage& address) {
   } else {
     return "family " + std::to_string(address.ss_family);
   }
-  const bool known = port == 0 || port == kPort || port == kClosedPort;
+  const bool known = port == 0 || port == kPort || port == kClosedPort || port == 443;
   return std::string(text) + ":" + (known ? std::to_string(port) : "ephemeral");
 }
 
