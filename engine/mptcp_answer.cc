@@ -106,7 +106,8 @@ MptcpMessage MptcpAnswer(const ConnectionInfo& info, uint8_t flags, Time now) {
   std::vector<control::MptcpSubflow> subflows;
   for (const SubflowStatus* s : Listed(info)) {
     if (subflows.size() == control::kMaxSubflows) break;
-    subflows.push_back(ToSubflow(*s, mapped, now));
+    // The kernel joins by a socket of the address's own family, and takes joins by the listener's.
+    subflows.push_back(ToSubflow(*s, mapped && !(info.initiator && s->joined), now));
   }
   return Message(0, ToMptcpInfo(info, now), subflows);
 }

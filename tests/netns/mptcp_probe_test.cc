@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <ostream>
 
 #include "tests/netns/lab.h"
 #include "tests/netns/product.h"
@@ -60,10 +61,19 @@ void UseBothLinks(const Lab& lab, Family family) {
                    " dev l2 signal");
 }
 
-class Api : public testing::TestWithParam<Family> {
+struct Case {
+  const char *name, *any;
+  Family family;
+  const char* prefix;  // of the server's address: IPv4 on an IPv6 socket
+};
+void PrintTo(const Case& value, std::ostream* out) { *out << value.name; }
+
+class Api : public testing::TestWithParam<Case> {
  protected:
-  std::string Any() const { return GetParam() == Family::kV4 ? "0.0.0.0" : "::"; }
-  std::string Server(const Lab& lab) const { return lab.Address(lab.server(), 1, GetParam()); }
+  std::string Any() const { return GetParam().any; }
+  std::string Server(const Lab& lab) const {
+    return GetParam().prefix + lab.Address(lab.server(), 1, GetParam().family);
+  }
   Transcript Connect(const Lab& lab, const char* server_protocol, const char* client_protocol,
                      bool two_paths, const Environment& server_env,
                      const Environment& client_env) const {
@@ -73,12 +83,15 @@ class Api : public testing::TestWithParam<Family> {
     return RunBoth(lab, {"server", Any(), server_protocol}, client, server_env, client_env);
   }
 };
-INSTANTIATE_TEST_SUITE_P(Families, Api, testing::Values(Family::kV4, Family::kV6),
-                         [](const auto& test) { return test.param == Family::kV4 ? "v4" : "v6"; });
+INSTANTIATE_TEST_SUITE_P(Families, Api,
+                         testing::Values(Case{"v4", "0.0.0.0", Family::kV4, ""},
+                                         Case{"v6", "::", Family::kV6, ""},
+                                         Case{"mapped", "::", Family::kV4, "::ffff:"}),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(Api, TwoPathsAreToldAsTheKernelTellsThem) {
   Lab lab(LabOptions{.kernel_mptcp = true});
-  UseBothLinks(lab, GetParam());
+  UseBothLinks(lab, GetParam().family);
   const Transcript kernel = Connect(lab, "mptcp", "mptcp", true, {}, {});
   EXPECT_THAT(kernel.first, HasSubstr("subflows 1 of 2 in all"));
   EXPECT_THAT(kernel.second, HasSubstr("subflows 1 of 2 in all"));
@@ -122,8 +135,15 @@ TEST_P(Api, TcpSocketsTellOfTheirMptcp) {
   }
 }
 
+class ApiOfPrograms : public testing::TestWithParam<Family> {
+ protected:
+  std::string Server(const Lab& lab) const { return lab.Address(lab.server(), 1, GetParam()); }
+};
+INSTANTIATE_TEST_SUITE_P(Families, ApiOfPrograms, testing::Values(Family::kV4, Family::kV6),
+                         [](const auto& test) { return test.param == Family::kV4 ? "v4" : "v6"; });
+
 // TLS keys, against a server that knows nothing of MPTCP either.
-TEST_P(Api, UnderTlsKeysEachPathIsTold) {
+TEST_P(ApiOfPrograms, UnderTlsKeysEachPathIsTold) {
   Lab lab(LabOptions{});
   for (const int link : {1, 2}) lab.Shape(link, 50);
   Nginx nginx(lab, lab.server());
@@ -149,7 +169,7 @@ TEST_P(Api, UnderTlsKeysEachPathIsTold) {
 
 // mptcpize's library makes every TCP socket one of MPTCP: behind ours, and before it, where we do
 // not see socket(). The kernel must have MPTCP to give then.
-TEST_P(Api, WorksWithMptcpize) {
+TEST_P(ApiOfPrograms, WorksWithMptcpize) {
   const std::string before = std::string(kWrapper) + ":" + Product::Library();
   const std::string behind = Product::Library() + ":" + kWrapper;
   for (const auto& [kernel_mptcp, libraries] :
