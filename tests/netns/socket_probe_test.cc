@@ -99,7 +99,6 @@ class MptcpSockets : public testing::TestWithParam<std::tuple<const char*, Famil
   Lab lab_{
       LabOptions{.kernel_mptcp = family() == Family::kV4 && scenario() != std::string("options")}};
 };
-};
 INSTANTIATE_TEST_SUITE_P(Scenarios, MptcpSockets, kScenarios, NameOf);
 
 TEST_P(MptcpSockets, AreAsTcps) {
