@@ -35,12 +35,14 @@ Time Latest(const ConnectionInfo& info, Time SubflowInfo::*when) {
 
 void FillPaths(const ConnectionInfo& info, kernel::MptcpInfo* out) {
   std::set<IpAddress> used;
+  size_t joined = 0;
   const auto listed = Listed(info);
   for (const SubflowStatus* s : listed) {
     if (!s->joined) continue;
-    ++out->subflows;
+    ++joined;
     if (s->tuple.local.address != info.local.address) used.insert(s->tuple.local.address);
   }
+  out->subflows = Byte(joined);
   out->subflows_total = Byte(listed.size());
   out->subflows_max = Byte(std::max<size_t>(info.max_subflows, 1) - 1);
   out->add_addr_signal = Byte(info.addresses_announced);
