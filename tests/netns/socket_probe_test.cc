@@ -116,6 +116,23 @@ TEST_P(MptcpSockets, AreAsTcps) {
   EXPECT_GT(Product::EnginePid(lab_.server()), 0);
 }
 
+// mptcpize's library makes the sockets, and ours behind it does not see how: what is registered
+// before connect() goes on being so.
+class BehindMptcpize : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Scenarios, BehindMptcpize,
+                         testing::Values("epoll_level", "epoll_edge", "refused_nonblocking"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(BehindMptcpize, AreAsTcps) {
+  const Lab lab(LabOptions{.kernel_mptcp = true});
+  const Transcript expected = RunBoth(lab, GetParam(), Family::kV4, {});
+  const Transcript product =
+      RunBoth(lab, GetParam(), Family::kV4,
+              Product::Environment("/usr/lib/x86_64-linux-gnu/mptcpize/libmptcpwrap.so.0"));
+  EXPECT_EQ(product, expected);
+  EXPECT_GT(Product::EnginePid(lab.client()), 0);
+}
+
 // ICMP errors about a SYN, from a firewall at the other end (where the product captures nothing):
 // how connect() fails. Over a link with a delay: what comes back while the kernel's connect() still
 // holds the socket is not seen there before the next SYN.
