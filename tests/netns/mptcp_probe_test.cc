@@ -135,6 +135,29 @@ TEST_P(Api, TcpSocketsTellOfTheirMptcp) {
   }
 }
 
+// A client on the server's own host comes by the kernel, to a listener that blocks, as most do: the
+// engine does not wait with it.
+TEST_P(Api, ClientsOnThisHostHaveTcp) {
+  const auto run = [&](const Environment& env) {
+    const Lab lab(LabOptions{.links = 1, .kernel_mptcp = true});
+    const auto server =
+        lab.server().Start({.argv = {Probe(), "server", Any(), "mptcp"}, .env = env});
+    EXPECT_TRUE(Eventually([&] { return server->out().find("ready\n") != std::string::npos; }));
+    const auto client =
+        lab.server().Start({.argv = {Probe(), "single", Server(lab), "tcp"}, .env = env});
+    EXPECT_EQ(client->Wait(std::chrono::seconds(20)), 0);
+    EXPECT_EQ(server->Wait(std::chrono::seconds(20)), 0);
+    if (!env.empty()) {
+      EXPECT_TRUE(Product::Status(lab.server()).has_value());
+    }
+    return Transcript(server->out(), client->out());
+  };
+  const Transcript kernel = run({});
+  const Transcript product = run(Product::Environment());
+  EXPECT_EQ(product.first, kernel.first);
+  EXPECT_EQ(product.second, kernel.second);
+}
+
 class ApiOfPrograms : public testing::TestWithParam<Family> {
  protected:
   std::string Server(const Lab& lab) const { return lab.Address(lab.server(), 1, GetParam()); }
