@@ -41,6 +41,30 @@ std::optional<Endpoint> ToEndpoint(const sockaddr_storage& address) {
                   ntohs(v6.sin6_port)};
 }
 
+sockaddr_storage ToSockaddr(const Endpoint& endpoint, bool mapped) {
+  sockaddr_storage storage{};
+  const auto& bytes = endpoint.address.bytes;
+  if (endpoint.address.family == Family::kV4 && !mapped) {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(endpoint.port);
+    memcpy(&v4.sin_addr, bytes.data(), 4);
+    memcpy(&storage, &v4, sizeof v4);
+    return storage;
+  }
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(endpoint.port);
+  if (endpoint.address.family == Family::kV6) {
+    memcpy(&v6.sin6_addr, bytes.data(), 16);
+  } else if (!endpoint.address.IsUnspecified()) {
+    v6.sin6_addr.s6_addr[10] = v6.sin6_addr.s6_addr[11] = 0xff;
+    memcpy(v6.sin6_addr.s6_addr + 12, bytes.data(), 4);
+  }
+  memcpy(&storage, &v6, sizeof v6);
+  return storage;
+}
+
 std::optional<Endpoint> LocalEndpoint(int socket) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;

@@ -1,5 +1,6 @@
 #include "engine/captured_listener.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -29,6 +30,8 @@ CapturedListener::CapturedListener(Options options, Descriptor kernel, EventLoop
       again_(loop->timers(), [this](Time) { OnEvents(EPOLLIN); }) {}
 
 CapturedListener::~CapturedListener() {
+  // The program has it still where its descriptor could not be replaced.
+  if (file_flags_ >= 0) fcntl(kernel_.get(), F_SETFL, file_flags_);
   loop_->Remove(kernel_.get(), this);
   if (id_) host_->CloseListener(loop_->now(), *id_);
 }
@@ -40,6 +43,9 @@ void CapturedListener::RereadOptions() {
 int CapturedListener::Start() {
   RereadOptions();
   if (listen(kernel_.get(), options_.backlog) != 0) return errno;
+  // A blocking program's listener would hold the engine in accept4() where nobody waits.
+  file_flags_ = fcntl(kernel_.get(), F_GETFL);
+  if (file_flags_ < 0 || fcntl(kernel_.get(), F_SETFL, file_flags_ | O_NONBLOCK) != 0) return errno;
   // Level-triggered would spin while the program's backlog is full.
   if (!loop_->Add(kernel_.get(), EPOLLIN | EPOLLET, this)) return errno;
   id_ = host_->Listen(options_.endpoint, options_.listen, this);

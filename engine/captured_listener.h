@@ -59,6 +59,7 @@ class CapturedListener final : public ListenerObserver, public EventHandler {
   Relay* Deliver(Connection* connection);
 
   Options options_;
+  int file_flags_ = -1;  // of kernel_, as the program had them
   Descriptor kernel_;
   EventLoop* loop_;
   Host* host_;

@@ -1,7 +1,7 @@
 // The control protocol between the shim (in every program) and the engine (one per network
 // namespace), and the abstract names that give a descriptor its identity (ARCHITECTURE.md 2-6). The
-// only header that shim/ and engine/ share: it needs libc alone (no libstdc++ symbol, no
-// allocation, no exception) and every function is async-signal-safe.
+// only header (with kernel_info.h) that shim/ and engine/ share: it needs libc alone (no libstdc++
+// symbol, no allocation, no exception) and every function is async-signal-safe.
 //
 // Transport: an AF_UNIX SOCK_STREAM connection to the engine's abstract name. Each message is one
 // fixed struct in host byte order (both ends are on one machine) that begins with a Header;
@@ -36,11 +36,13 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "engine/kernel_info.h"
+
 namespace mptcptls::control {
 
 inline constexpr uint32_t kMagic = 0x4d505453;  // "MPTS"
 // Any change to this header changes the number; shim and engine must agree exactly.
-inline constexpr uint32_t kVersion = 3;
+inline constexpr uint32_t kVersion = 4;
 // Abstract name of the engine, without the leading NUL. Abstract names are per network namespace.
 inline constexpr char kEngineName[] = "mptcptls/engine";
 inline constexpr uint8_t kAcceptByte = 0xA5;
@@ -59,9 +61,10 @@ enum class Verb : uint16_t {
       8,  // ReapRequest -> Reply: releases dead listeners on a port; error 0 when one was released
   kStatus = 9,  // StatusRequest -> Reply, then Reply.payload_length bytes of JSON
   kDump = 10,   // Header + an open file -> Reply; lasts until the asker closes (root only)
+  kMptcp = 12,  // MptcpRequest + the descriptor -> MptcpReply, then its subflows
   kDown = 11,  // Header -> Reply; the engine ends when the reply is sent (root or the engine's uid)
   kForget =
-      12,  // ForgetRequest -> Reply: reason tells what was forgotten (root or the engine's uid)
+      13,  // ForgetRequest -> Reply: reason tells what was forgotten (root or the engine's uid)
 };
 
 struct Header {
@@ -112,6 +115,7 @@ inline constexpr uint8_t kFlagMapped = 2;     // an AF_INET6 socket: v4 addresse
 inline constexpr uint8_t kFlagV6Only = 4;     // IPV6_V6ONLY is set (listen)
 inline constexpr uint8_t kFlagAuthGiven =
     8;  // MPTCPTLS_AUTH was set: it wins over the engine's configuration
+inline constexpr uint8_t kFlagMptcp = 16;  // the program's socket is one of IPPROTO_MPTCP
 
 struct ConnectRequest {
   Header header;
@@ -197,6 +201,27 @@ struct OptionReply {
   uint32_t value_length = 0;
   uint8_t value[512] = {};
 };
+
+// getsockopt(SOL_MPTCP) and TCP_IS_MPTCP, whatever option was asked for.
+struct MptcpRequest {
+  Header header;
+  uint8_t flags = 0;  // kFlagMptcp, kFlagMapped
+  uint8_t reserved[7] = {};
+};
+
+// Followed by as many MptcpSubflow as it says; header.length covers them.
+struct MptcpReply {
+  Header header;
+  int32_t error = 0;  // ENOPROTOOPT: this is no MPTCP socket, or no longer
+  uint32_t subflows = 0;
+  kernel::MptcpInfo info;
+};
+
+struct MptcpSubflow {
+  kernel::SubflowInfo info;
+  kernel::TcpInfo tcp;
+};
+inline constexpr uint32_t kMaxSubflows = 64;
 
 struct ReapRequest {
   Header header;

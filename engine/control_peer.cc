@@ -30,6 +30,8 @@ size_t LengthOf(control::Verb verb) {
       return sizeof(control::ReapRequest);
     case control::Verb::kForget:
       return sizeof(control::ForgetRequest);
+    case control::Verb::kMptcp:
+      return sizeof(control::MptcpRequest);
     case control::Verb::kStatus:
     case control::Verb::kDump:
     case control::Verb::kDown:

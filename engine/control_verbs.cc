@@ -6,15 +6,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
 #include <utility>
 
 #include "engine/addresses.h"
+#include "engine/kernel_info.h"
+#include "engine/mptcp_answer.h"
 #include "engine/scheduler_choice.h"
 #include "engine/socket_options.h"
 #include "engine/status.h"
+#include "engine/tcp_info.h"
 #include "engine/unix_socket.h"
 
 namespace mptcptls {
@@ -38,10 +42,12 @@ int IntOption(int fd, int level, int name) {
   return getsockopt(fd, level, name, &value, &length) == 0 ? value : -1;
 }
 
+// MPTCP's, too: the program asked for what it gets.
 bool IsTcpSocket(int fd) {
   const int domain = IntOption(fd, SOL_SOCKET, SO_DOMAIN);
+  const int protocol = IntOption(fd, SOL_SOCKET, SO_PROTOCOL);
   return (domain == AF_INET || domain == AF_INET6) &&
-         IntOption(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP &&
+         (protocol == IPPROTO_TCP || protocol == kernel::kIpprotoMptcp) &&
          IntOption(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0;
 }
 
@@ -113,6 +119,8 @@ void ControlVerbs::OnRequest(ControlPeer& peer, ControlMessage& message) {
       return GetOption(peer, message);
     case control::Verb::kSetOption:
       return SetOption(peer, message);
+    case control::Verb::kMptcp:
+      return Mptcp(peer, message);
     case control::Verb::kReap:
       return Reap(peer, message);
     case control::Verb::kStatus:
@@ -233,22 +241,26 @@ void ControlVerbs::Reap(ControlPeer& peer, ControlMessage& message) {
 
 // ---- Keys
 
-Relay* ControlVerbs::RelayOf(int descriptor) const {
+uint64_t ControlVerbs::IdOf(int descriptor) {
   // A name alone proves nothing: in a network namespace of his own anybody can bind any. Only a
   // socket that we accepted or connected has this process at its other end.
   const auto other_end = PeerCredentials(descriptor);
-  if (!other_end || other_end->pid != getpid() || other_end->uid != geteuid()) return nullptr;
+  if (!other_end || other_end->pid != getpid() || other_end->uid != geteuid()) return 0;
   sockaddr_un address{};
   socklen_t length = sizeof address;
   control::Name name;
   if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
       control::DecodeName(address, length, &name) && name.role == control::Role::kInitiator)
-    return engine_->relays()->Find(name.id);
+    return name.id;
   length = sizeof address;
   if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
       control::DecodeName(address, length, &name) && name.role == control::Role::kResponder)
-    return engine_->relays()->Find(name.id);
-  return nullptr;
+    return name.id;
+  return 0;
+}
+
+Relay* ControlVerbs::RelayOf(int descriptor) const {
+  return engine_->relays()->Find(IdOf(descriptor));
 }
 
 void ControlVerbs::TakeKey(ControlPeer& peer, ControlMessage& message) {
@@ -305,13 +317,51 @@ int ControlVerbs::OptionsOf(int descriptor) const {
   return listener == nullptr ? -1 : listener->kernel_socket();
 }
 
+std::optional<ConnectionInfo> ControlVerbs::InfoOf(int descriptor) const {
+  const uint64_t id = IdOf(descriptor);
+  if (id == 0) return std::nullopt;
+  const Relay* const relay = engine_->relays()->Find(id);
+  if (relay != nullptr && relay->connection() != nullptr) {
+    ConnectionInfo info = relay->connection()->Info(engine_->loop()->now());
+    // The program's connect() is decided later than the handshake.
+    if (relay->pending()) info.connected = false;
+    return info;
+  }
+  const auto& closed = engine_->relays()->closed();
+  const auto record = std::ranges::find(closed, id, &ConnectionRecord::id);
+  return record == closed.end() ? std::nullopt : std::optional(record->info);
+}
+
 void ControlVerbs::GetOption(ControlPeer& peer, ControlMessage& message) {
   const auto& request = message.As<control::OptionRequest>();
-  Relay* const relay = RelayOf(message.descriptor.get());
-  const bool info = relay != nullptr && request.level == IPPROTO_TCP && request.name == TCP_INFO;
-  const auto reply = info ? TcpInfoOf(*relay, engine_->loop()->now())
-                          : GetSocketOption(OptionsOf(message.descriptor.get()), request);
+  const int fd = message.descriptor.get();
+  const Relay* const relay = RelayOf(fd);
+  control::OptionReply reply;
+  if (relay != nullptr && request.level == IPPROTO_TCP && request.name == TCP_INFO) {
+    reply = TcpInfoOf(*relay, engine_->loop()->now());
+  } else if (const CapturedListener* const listener = ListenerOf(fd);
+             listener != nullptr && request.level == IPPROTO_TCP && request.name == TCP_INFO) {
+    reply = ToReply(ListenerTcpInfo(listener->waiting(), listener->options().backlog));
+  } else if (request.level == SOL_SOCKET && request.name == SO_PROTOCOL) {
+    const auto info = InfoOf(fd);
+    reply = NumberReply(info && !BeganAsMptcp(*info) ? IPPROTO_TCP : kernel::kIpprotoMptcp);
+  } else {
+    reply = GetSocketOption(OptionsOf(fd), request);
+  }
   peer.Send(&reply, sizeof reply);
+}
+
+void ControlVerbs::Mptcp(ControlPeer& peer, ControlMessage& message) {
+  const uint8_t flags = message.As<control::MptcpRequest>().flags;
+  const int fd = message.descriptor.get();
+  MptcpMessage answer = MptcpRefusal();
+  if (const auto info = InfoOf(fd))
+    answer = MptcpAnswer(*info, flags, engine_->loop()->now());
+  else if (const CapturedListener* const listener = ListenerOf(fd))
+    answer = MptcpListenerAnswer(listener->options().endpoint,
+                                 ListenerTcpInfo(listener->waiting(), listener->options().backlog),
+                                 flags);
+  peer.Send(answer.data(), answer.size());
 }
 
 void ControlVerbs::SetOption(ControlPeer& peer, ControlMessage& message) {

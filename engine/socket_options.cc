@@ -64,32 +64,6 @@ control::OptionReply Failure(int error) {
   return reply;
 }
 
-uint8_t KernelState(TcpState state) {
-  switch (state) {
-    case TcpState::kClosed:
-      return TCP_CLOSE;
-    case TcpState::kSynSent:
-      return TCP_SYN_SENT;
-    case TcpState::kSynReceived:
-      return TCP_SYN_RECV;
-    case TcpState::kEstablished:
-      return TCP_ESTABLISHED;
-    case TcpState::kFinWait1:
-      return TCP_FIN_WAIT1;
-    case TcpState::kFinWait2:
-      return TCP_FIN_WAIT2;
-    case TcpState::kCloseWait:
-      return TCP_CLOSE_WAIT;
-    case TcpState::kClosing:
-      return TCP_CLOSING;
-    case TcpState::kLastAck:
-      return TCP_LAST_ACK;
-    case TcpState::kTimeWait:
-      return TCP_TIME_WAIT;
-  }
-  return TCP_CLOSE;
-}
-
 // `number`: the value of an option, nullopt where it has none.
 template <typename Number>
 StreamOptions FromNumbers(const Number& number) {
@@ -116,10 +90,6 @@ std::optional<int> NumberOf(int kernel_socket, int level, int name) {
   socklen_t length = sizeof value;
   if (getsockopt(kernel_socket, level, name, &value, &length) != 0) return std::nullopt;
   return value;
-}
-
-uint32_t Microseconds(Duration d) {
-  return static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(d).count());
 }
 
 }  // namespace
@@ -187,6 +157,13 @@ int SynRetries(int kernel_socket) {
   return NumberOf(kernel_socket, IPPROTO_TCP, TCP_SYNCNT).value_or(ConnectOptions().syn_retries);
 }
 
+control::OptionReply NumberReply(int number) {
+  auto reply = control::Make<control::OptionReply>(control::Verb::kReply);
+  reply.value_length = sizeof number;
+  memcpy(reply.value, &number, sizeof number);
+  return reply;
+}
+
 control::OptionReply GetSocketOption(int kernel_socket, const control::OptionRequest& request) {
   if (kernel_socket < 0 || !IsKnown(request)) return Failure(ENOPROTOOPT);
   auto reply = control::Make<control::OptionReply>(control::Verb::kReply);
@@ -204,36 +181,6 @@ control::OptionReply SetSocketOption(int kernel_socket, const control::OptionReq
   const int result =
       setsockopt(kernel_socket, request.level, request.name, request.value, request.value_length);
   return Failure(result == 0 ? 0 : errno);
-}
-
-control::OptionReply TcpInfoOf(const Relay& relay, Time now) {
-  auto reply = control::Make<control::OptionReply>(control::Verb::kReply);
-  tcp_info out{};
-  out.tcpi_state = TCP_CLOSE;
-  if (relay.connection() != nullptr) {
-    const ConnectionInfo info = relay.connection()->Info(now);
-    const auto best = std::ranges::find_if(
-        info.subflows, [](const SubflowStatus& s) { return s.tcp.state != TcpState::kClosed; });
-    if (best != info.subflows.end()) {
-      const SubflowInfo& tcp = best->tcp;
-      const uint32_t mss = std::max(tcp.mss, 1u);
-      out.tcpi_state = KernelState(tcp.state);
-      out.tcpi_rtt = Microseconds(tcp.srtt);
-      out.tcpi_rttvar = Microseconds(tcp.rttvar);
-      out.tcpi_rto = Microseconds(tcp.rto);
-      out.tcpi_snd_mss = out.tcpi_rcv_mss = out.tcpi_advmss = tcp.mss;
-      out.tcpi_snd_cwnd = tcp.cwnd / mss;
-      out.tcpi_snd_ssthresh = tcp.ssthresh / mss;
-      out.tcpi_unacked = tcp.in_flight / mss;
-      out.tcpi_pmtu = tcp.mss + 40;
-    }
-    // The program's connect() is decided later than the handshake.
-    if (relay.pending()) out.tcpi_state = TCP_SYN_SENT;
-  }
-  static_assert(sizeof out <= sizeof reply.value);
-  memcpy(reply.value, &out, sizeof out);
-  reply.value_length = sizeof out;
-  return reply;
 }
 
 }  // namespace mptcptls

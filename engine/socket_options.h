@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "engine/control.h"
-#include "engine/relay.h"
 #include "stack/mptcp/connection.h"
 
 namespace mptcptls {
@@ -35,8 +34,7 @@ int SynRetries(int kernel_socket);  // TCP_SYNCNT
 
 control::OptionReply GetSocketOption(int kernel_socket, const control::OptionRequest& request);
 control::OptionReply SetSocketOption(int kernel_socket, const control::OptionRequest& request);
-// TCP_INFO of the connection: of its best subflow, and the stream's totals.
-control::OptionReply TcpInfoOf(const Relay& relay, Time now);
+control::OptionReply NumberReply(int number);
 
 }  // namespace mptcptls
 

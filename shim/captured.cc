@@ -16,10 +16,17 @@ constexpr uint64_t kUp = 1ull << 33;
 constexpr uint64_t kNoDelay = 1ull << 34;
 constexpr uint64_t kCork = 1ull << 35;
 constexpr uint64_t kMore = 1ull << 36;
+constexpr uint64_t kMptcp = 1ull << 37;
 
 bool GetInt(int fd, int level, int option, int* value) {
   socklen_t length = sizeof *value;
   return real::getsockopt()(fd, level, option, value, &length) == 0;
+}
+
+bool HasPeer(int fd) {
+  sockaddr_storage peer;
+  socklen_t length = sizeof peer;
+  return real::getpeername()(fd, reinterpret_cast<sockaddr*>(&peer), &length) == 0;
 }
 
 }  // namespace
@@ -50,8 +57,11 @@ bool FreshTcp(int fd, int* domain) {
   int type = 0, protocol = 0;
   if (!GetInt(fd, SOL_SOCKET, SO_DOMAIN, domain) || (*domain != AF_INET && *domain != AF_INET6) ||
       !GetInt(fd, SOL_SOCKET, SO_TYPE, &type) || type != SOCK_STREAM ||
-      !GetInt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) || protocol != IPPROTO_TCP)
+      !GetInt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) ||
+      (protocol != IPPROTO_TCP && protocol != kernel::kIpprotoMptcp))
     return false;
+  // Of MPTCP, TCP_INFO is the first subflow's, which may be over before the connection.
+  if (protocol == kernel::kIpprotoMptcp && HasPeer(fd)) return false;
   tcp_info info;
   socklen_t length = sizeof info;
   return real::getsockopt()(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
@@ -72,6 +82,7 @@ Notes ReadNotes(int fd) {
   notes.no_delay = (word & kNoDelay) != 0;
   notes.cork = (word & kCork) != 0;
   notes.more = (word & kMore) != 0;
+  notes.mptcp = (word & kMptcp) != 0;
   return notes;
 }
 
@@ -79,7 +90,8 @@ void WriteNotes(int fd, const Notes& notes) {
   const ErrnoKeeper keeper;
   const uint64_t word = notes.send_buffer | (notes.reported ? kReported : 0) |
                         (notes.up ? kUp : 0) | (notes.no_delay ? kNoDelay : 0) |
-                        (notes.cork ? kCork : 0) | (notes.more ? kMore : 0);
+                        (notes.cork ? kCork : 0) | (notes.more ? kMore : 0) |
+                        (notes.mptcp ? kMptcp : 0);
   real::setsockopt()(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &word, sizeof word);
 }
 

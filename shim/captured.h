@@ -14,8 +14,8 @@ namespace mptcptls::shim {
 // Keeps errno.
 bool Captured(int fd, control::Name* name);
 
-// A TCP socket of the kernel that has neither been connected nor listens. `domain` is AF_INET or
-// AF_INET6. Keeps errno.
+// A TCP or MPTCP socket of the kernel that has neither been connected nor listens. `domain` is
+// AF_INET or AF_INET6. Keeps errno.
 bool FreshTcp(int fd, int* domain);
 
 // The few things that TCP knows of a socket and a unix socket does not. They are kept on the unix
@@ -26,6 +26,7 @@ struct Notes {
   bool up = false;           // was seen connected
   bool no_delay = false;     // TCP_NODELAY
   bool cork = false;         // TCP_CORK
+  bool mptcp = false;        // the program asked for IPPROTO_MPTCP
   bool more = false;         // MSG_MORE was used: what it held may wait in the engine
 };
 Notes ReadNotes(int fd);

@@ -16,6 +16,7 @@
 #include "shim/control_client.h"
 #include "shim/epoll.h"
 #include "shim/log.h"
+#include "shim/mptcp_socket.h"
 #include "shim/policy.h"
 #include "shim/real.h"
 #include "shim/replace.h"
@@ -200,9 +201,8 @@ void NoteUp(int fd) {
 // number back.
 void GiveBack(int fd, int kernel, bool six) {
   const ErrnoKeeper keeper;
-  const int fresh = kernel >= 0
-                        ? kernel
-                        : real::socket()(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int fresh =
+      kernel >= 0 ? kernel : FreshSocket(six ? AF_INET6 : AF_INET, ReadNotes(fd).mptcp);
   if (fresh < 0) return;
   if (kernel < 0 && IsNonBlocking(fd)) fcntl(fresh, F_SETFL, O_NONBLOCK);
   ReplaceDescriptor(fresh, fd, false);
@@ -286,11 +286,15 @@ int TranslateError(const control::Name& name, int error) {
 
 MPTCPTLS_HOOK int socket(int domain, int type, int protocol) noexcept {
   using namespace mptcptls::shim;
-  const int fd = real::socket()(domain, type, protocol);
-  if (fd >= 0 && (domain == AF_INET || domain == AF_INET6) &&
-      (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
-      (protocol == 0 || protocol == IPPROTO_TCP) && Enabled())
-    TrackFresh(fd);
+  int fd = real::socket()(domain, type, protocol);
+  const bool mptcp = protocol == mptcptls::kernel::kIpprotoMptcp;
+  if ((domain != AF_INET && domain != AF_INET6) ||
+      (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM ||
+      (protocol != 0 && protocol != IPPROTO_TCP && !mptcp) || !Enabled())
+    return fd;
+  // TCP's are refused like this by no kernel, but by a library between that asks for MPTCP.
+  if (fd < 0) fd = SocketInPlace(domain, type);
+  if (fd >= 0) TrackFresh(fd);
   return fd;
 }
 

@@ -75,8 +75,17 @@ class Entry {
   Tracked* tracked_;
 };
 
+bool IsTracked(int fd) {
+  const Entry tracked(fd, false);
+  return tracked && tracked->fresh;
+}
+
 void Remember(int set, int operation, int fd, const epoll_event* event) {
   const ErrnoKeeper keeper;
+  int domain = 0;
+  if (operation == EPOLL_CTL_ADD && real::SocketIsHidden() && !IsTracked(fd) &&
+      FreshTcp(fd, &domain))
+    TrackFresh(fd);
   const Entry tracked(fd, false);
   if (!tracked || !tracked->fresh) return;
   int i = 0;

@@ -8,6 +8,8 @@
 #include "shim/captured.h"
 #include "shim/connect.h"
 #include "shim/control_client.h"
+#include "shim/mptcp_options.h"
+#include "shim/mptcp_socket.h"
 #include "shim/real.h"
 #include "shim/settings.h"
 
@@ -36,22 +38,56 @@ int PutInt(int number, void* value, socklen_t* length) {
   return PutBytes(&number, sizeof number, value, length);
 }
 
+// Of a captured socket. One that was accepted and never spoke MPTCP is of TCP, whatever its
+// listener is, as the kernel has it.
+int ProtocolOf(int fd, const Name& name) {
+  if (!ReadNotes(fd).mptcp) return IPPROTO_TCP;
+  int protocol = kernel::kIpprotoMptcp;
+  socklen_t length = sizeof protocol;
+  if (name.role == control::Role::kResponder &&
+      AskOption(control::Verb::kGetOption, fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) != 0)
+    return kernel::kIpprotoMptcp;
+  return protocol;
+}
+
+// A TCP socket in place of an MPTCP one.
+int AnswerInPlace(int fd, int option, void* value, socklen_t* length, int result) {
+  if ((option != SO_PROTOCOL && option != SO_MAX_PACING_RATE) || !InPlaceOfMptcp(fd)) return result;
+  if (option == SO_PROTOCOL) return PutInt(kernel::kIpprotoMptcp, value, length);
+  const uint64_t unlimited = ~0ull;
+  return PutBytes(&unlimited, *length > 4 ? 8 : 4, value, length);
+}
+
+bool IsFreshInPlace(int fd) {
+  int domain = 0;
+  return InPlaceOfMptcp(fd) && FreshTcp(fd, &domain);
+}
+
+// SOL_MPTCP. `refusal`: the kernel's errno, which stays where nothing of ours is behind `fd`.
+int GetMptcp(int fd, int option, void* value, socklen_t* length, int refusal) {
+  Name name;
+  if (Captured(fd, &name)) return Fail(GetMptcpOption(fd, name, option, value, length));
+  if (IsFreshInPlace(fd)) return Fail(GetMptcpOptionInPlace(option, value, length));
+  return Fail(refusal);
+}
+
 // SOL_SOCKET options whose answer a unix socket gives differently. `result` is the kernel's.
 int AnswerSocketLevel(int fd, int option, void* value, socklen_t* length, int result) {
   const ErrnoKeeper keeper;
   int number = 0;
   if (*length >= sizeof number) memcpy(&number, value, sizeof number);
   const bool differs = (option == SO_DOMAIN && number == AF_UNIX) ||
-                       (option == SO_PROTOCOL && number == 0) ||
+                       (option == SO_PROTOCOL && (number == 0 || number == IPPROTO_TCP)) ||
                        (option == SO_ERROR && number != 0) || option == SO_SNDBUF ||
                        option == SO_PEERCRED || option == SO_MAX_PACING_RATE;
   Name name;
-  if (!differs || !Captured(fd, &name)) return result;
+  if (!differs) return result;
+  if (!Captured(fd, &name)) return AnswerInPlace(fd, option, value, length, result);
   switch (option) {
     case SO_DOMAIN:
       return PutInt(name.mapped || name.local.family == 6 ? AF_INET6 : AF_INET, value, length);
     case SO_PROTOCOL:
-      return PutInt(IPPROTO_TCP, value, length);
+      return PutInt(ProtocolOf(fd, name), value, length);
     case SO_ERROR:
       return PutInt(TranslateError(name, number), value, length);
     case SO_SNDBUF: {
@@ -70,11 +106,13 @@ int AnswerSocketLevel(int fd, int option, void* value, socklen_t* length, int re
   }
 }
 
-int GetFromEngine(int fd, int level, int option, void* value, socklen_t* length) {
+int GetFromEngine(int fd, const Name& name, int level, int option, void* value, socklen_t* length) {
   if (level == IPPROTO_TCP && option == TCP_NODELAY)
     return PutInt(ReadNotes(fd).no_delay ? 1 : 0, value, length);
   if (level == IPPROTO_TCP && option == TCP_CORK)
     return PutInt(ReadNotes(fd).cork ? 1 : 0, value, length);
+  if (level == IPPROTO_TCP && option == kernel::kTcpIsMptcp)
+    return PutInt(SpeaksMptcp(fd, name) ? 1 : 0, value, length);
   return Fail(AskOption(control::Verb::kGetOption, fd, level, option, value, length));
 }
 
@@ -136,7 +174,17 @@ MPTCPTLS_HOOK int getsockopt(int fd, int level, int option, void* value,
   const socklen_t room = length == nullptr ? 0 : *length;
   const int saved = errno;
   const int result = real::getsockopt()(fd, level, option, value, length);
+  if (level == mptcptls::kernel::kSolMptcp) {
+    const bool refused = result != 0 && (errno == EOPNOTSUPP || errno == ENOPROTOOPT);
+    if (!refused || length == nullptr || !Enabled()) return result;
+    const int error = errno;
+    errno = saved;
+    *length = room;
+    return GetMptcp(fd, option, value, length, error);
+  }
   if (value == nullptr || length == nullptr || !Enabled()) return result;
+  if (level == IPPROTO_TCP && option == mptcptls::kernel::kTcpIsMptcp && IsFreshInPlace(fd))
+    return PutInt(1, value, length);
   if (result == 0)
     return level == SOL_SOCKET ? AnswerSocketLevel(fd, option, value, length, result) : result;
   mptcptls::control::Name name;
@@ -145,7 +193,7 @@ MPTCPTLS_HOOK int getsockopt(int fd, int level, int option, void* value,
     return result;
   errno = saved;
   *length = room;
-  return GetFromEngine(fd, level, option, value, length);
+  return GetFromEngine(fd, name, level, option, value, length);
 }
 
 MPTCPTLS_HOOK int setsockopt(int fd, int level, int option, const void* value,
@@ -155,8 +203,15 @@ MPTCPTLS_HOOK int setsockopt(int fd, int level, int option, const void* value,
                                                  option == SO_MAX_PACING_RATE);
   if (held_back && value != nullptr && Enabled() && Captured(fd, &name))
     return option == SO_MAX_PACING_RATE ? 0 : SetSendBuffer(fd, value, length);
+  if (option == SO_MAX_PACING_RATE && level == SOL_SOCKET && Enabled() && InPlaceOfMptcp(fd))
+    return 0;
   const int saved = errno;
   const int result = real::setsockopt()(fd, level, option, value, length);
+  // As the kernel: nothing of SOL_MPTCP can be set, on TCP sockets neither.
+  if (level == mptcptls::kernel::kSolMptcp) {
+    if (result != 0 && errno == EOPNOTSUPP && Enabled() && Captured(fd, &name)) errno = ENOPROTOOPT;
+    return result;
+  }
   if (value == nullptr || !Enabled()) return result;
   if (result == 0) {
     // The unix socket keeps the number; what it does to the connection is the engine's.

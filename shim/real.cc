@@ -14,6 +14,16 @@ void* NextSymbol(const char* name) {
 
 namespace {
 
+bool socket_is_hidden = false;
+
+// Which object's socket() the program calls.
+bool IsHidden() {
+  Dl_info ours, first;
+  void* const function = dlsym(RTLD_DEFAULT, "socket");
+  return function != nullptr && dladdr(reinterpret_cast<void*>(&NextSymbol), &ours) != 0 &&
+         dladdr(function, &first) != 0 && ours.dli_fbase != first.dli_fbase;
+}
+
 // A hook may be called in a signal handler or a forked child, where the loader's lock can be held.
 __attribute__((constructor)) void ResolveAll() {
   real::socket();
@@ -38,7 +48,13 @@ __attribute__((constructor)) void ResolveAll() {
   real::fexecve();
   real::posix_spawn();
   real::posix_spawnp();
+  const int saved = errno;
+  socket_is_hidden = IsHidden();
+  errno = saved;
 }
 
 }  // namespace
+
+bool real::SocketIsHidden() { return socket_is_hidden; }
+
 }  // namespace mptcptls::shim

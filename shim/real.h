@@ -37,6 +37,12 @@ Function Resolve(std::atomic<void*>* slot, const char* name) {
   inline auto name() { return ::mptcptls::shim::Resolve<decltype(&::name)>(&slot_##name, #name); } \
   }
 
+namespace mptcptls::shim::real {
+// A library before ours (mptcpize's) makes the program's sockets, unseen by us. Known since we were
+// loaded.
+bool SocketIsHidden();
+}  // namespace mptcptls::shim::real
+
 MPTCPTLS_REAL(socket)
 MPTCPTLS_REAL(bind)
 MPTCPTLS_REAL(connect)

@@ -8,6 +8,7 @@
 #include <sys/time.h>
 
 #include "shim/captured.h"
+#include "shim/mptcp_socket.h"
 #include "shim/real.h"
 
 namespace mptcptls::shim {
@@ -52,6 +53,7 @@ void CopyProperties(int tcp, int unix_socket) {
   notes.send_buffer = static_cast<uint32_t>(IntOption(tcp, SOL_SOCKET, SO_SNDBUF));
   notes.no_delay = IntOption(tcp, IPPROTO_TCP, TCP_NODELAY) != 0;
   notes.cork = IntOption(tcp, IPPROTO_TCP, TCP_CORK) != 0;
+  notes.mptcp = MadeAsMptcp(tcp);
   WriteNotes(unix_socket, notes);
 }
 

@@ -50,6 +50,7 @@ struct StreamOptions {
 };
 
 struct SubflowStatus {
+  uint32_t id = 0;  // counts from 1, in order of creation
   uint8_t local_id = 0, remote_id = 0;
   FourTuple tuple;
   std::string uplink;          // interface name
@@ -83,6 +84,19 @@ struct ConnectionInfo {
   uint32_t local_token = 0, remote_token = 0;
   uint64_t bytes_sent = 0, bytes_received = 0,
            bytes_reinjected = 0;  // stream bytes accepted from and delivered to the program
+  // MPTCP's data level (RFC 8684 3.3): sequence numbers, absolute; in plain TCP stream offsets.
+  uint64_t write_dsn = 0;           // of the next byte that the program writes
+  uint64_t unacknowledged_dsn = 0;  // the first without a Data ACK
+  uint64_t expected_dsn = 0;        // of the next byte in order from the peer
+  uint64_t bytes_carried = 0;       // of bytes_sent: have left, each counted once
+  uint64_t bytes_acknowledged = 0;  // of these: by a Data ACK
+  uint32_t data_timeouts = 0;       // consecutive ones, at the data level
+  bool checksum = false;            // negotiated
+  // Path management: what is in use, and its bounds.
+  size_t addresses_announced = 0;  // ours, by ADD_ADDR
+  size_t addresses_accepted = 0;   // the peer's, by ADD_ADDR
+  size_t local_addresses = 0;      // that subflows may use
+  size_t max_subflows = 0, max_addresses_accepted = 0;
   EndReason end = EndReason::kNone;
   std::vector<SubflowStatus>
       subflows;  // alive ones first, then ended ones (bounded), in order of creation

@@ -282,6 +282,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void SendPriorities(Time now);
 
   // ---- connection_info.cc
+  void FillDataLevel(ConnectionInfo* info) const;
   void ExplainUnused(Time now, ConnectionInfo* info) const;
   std::string WhyNoJoin(Time now, const LocalAddress& local) const;
 

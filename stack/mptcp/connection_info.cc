@@ -7,6 +7,7 @@ namespace mptcptls {
 
 SubflowStatus ConnectionImpl::StatusOf(const Path& path) const {
   SubflowStatus s;
+  s.id = path.id;
   s.local_id = path.local_id;
   s.remote_id = path.remote_id;
   s.tuple = path.tuple;
@@ -38,6 +39,19 @@ ConnectionInfo ConnectionImpl::Info(Time now) const {
   info.bytes_sent = send_.tail();
   info.bytes_received = mptcp() || began_mptcp_ ? reassembly_.next() : tcp_received_;
   info.bytes_reinjected = bytes_reinjected_;
+  info.bytes_carried = next_;
+  info.bytes_acknowledged = una_;
+  info.data_timeouts = static_cast<uint32_t>(data_timeouts_);
+  info.checksum = checksum_;
+  FillDataLevel(&info);
+  info.addresses_announced = static_cast<size_t>(
+      std::ranges::count_if(announcements_, [](const Announcement& a) { return a.sent > 0; }));
+  // The first one is where the connection went to, and no option told of it.
+  info.addresses_accepted = static_cast<size_t>(
+      std::ranges::count_if(remotes_, [](const RemoteAddress& r) { return r.id != 0; }));
+  info.local_addresses = services_->local_addresses().size();
+  info.max_subflows = services_->config().paths.max_subflows;
+  info.max_addresses_accepted = services_->config().paths.max_addresses;
   info.end = end_;
   for (const auto& path : paths_) {
     if (!path->dead) info.subflows.push_back(StatusOf(*path));
@@ -55,6 +69,18 @@ ConnectionInfo ConnectionImpl::Info(Time now) const {
   }
   if (!closed_) ExplainUnused(now, &info);
   return info;
+}
+
+// DATA_FIN takes one sequence number (RFC 8684 3.3.3).
+void ConnectionImpl::FillDataLevel(ConnectionInfo* info) const {
+  const bool data_level = mptcp() || began_mptcp_;
+  const uint64_t fin = shutdown_ && data_level ? 1 : 0;
+  const uint64_t fin_acked = fin_acked_ && data_level ? 1 : 0;
+  const uint64_t fin_taken = peer_fin_reached_ && data_level ? 1 : 0;
+  info->write_dsn = data_level ? SendDsn(send_.tail()) + fin : send_.tail();
+  info->unacknowledged_dsn = data_level ? SendDsn(una_) + fin_acked : una_;
+  info->expected_dsn =
+      data_level ? receive_idsn_ + 1 + info->bytes_received + fin_taken : info->bytes_received;
 }
 
 // An uplink on which nothing was tried has a reason, too; in a full mesh each pair.

@@ -22,6 +22,8 @@ class Pacer {
   // The first window leaves at once (RFC 6928), as nothing is known of the path.
   void AllowBurst(uint32_t bytes) { burst_ = bytes; }
 
+  // Bytes per second; 0: nothing is paced.
+  uint64_t rate() const { return static_cast<uint64_t>(rate_); }
   Time ReadyAt() const { return next_ - kCredit; }
   bool Ready(Time now) const { return ReadyAt() <= now; }
   void OnSent(Time now, size_t bytes) {

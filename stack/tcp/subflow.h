@@ -166,18 +166,32 @@ struct SubflowConfig {
   }
 };
 
+// What loss and congestion do to the window, in the order of Linux's tcp_ca_state.
+enum class RecoveryState : uint8_t { kOpen, kDisorder, kReduced, kRecovery, kLoss };
+
 struct SubflowInfo {
   TcpState state = TcpState::kClosed;
+  RecoveryState recovery = RecoveryState::kOpen;
+  bool timestamps = false, sack = false, ecn = false;  // negotiated
+  std::optional<uint8_t> send_scale, receive_scale;    // RFC 7323 2; nullopt: not negotiated
   uint64_t bytes_sent = 0, bytes_received = 0,
            bytes_retransmitted = 0;  // payload; sent counts each byte once
   uint64_t bytes_acked = 0;
-  uint64_t segments_in = 0, segments_out = 0;
+  uint64_t segments_in = 0, segments_out = 0, segments_retransmitted = 0;
   Duration srtt{0}, rttvar{0}, rto{0}, min_rtt{0};
   uint32_t cwnd = 0, ssthresh = 0;  // bytes
   uint32_t in_flight = 0;           // bytes, SACKed and lost ones not counted
+  uint32_t sacked = 0, lost = 0;    // bytes
   uint32_t mss = 0;                 // payload bytes per packet on the wire
+  uint32_t path_mtu = 0;            // bytes, of an IP packet
   uint32_t peer_window = 0;         // bytes
+  uint32_t receive_window = 0;      // bytes, as last advertised
   uint32_t timeouts = 0, fast_recoveries = 0;
+  uint32_t consecutive_timeouts = 0, backoff = 0;
+  uint64_t pacing_rate = 0;  // bytes per second; 0: none
+  Duration receive_rtt{0};
+  // Time{}: never.
+  Time last_data_sent{}, last_data_received{}, last_received{};
 };
 
 class Subflow {

@@ -192,6 +192,7 @@ class Subflow::Impl {
   std::string CheckSender() const;
   std::string CheckReceiver() const;
 
+  RecoveryState Recovery() const;
   Seq EmptySeq() const;
   // Less window than this is told as none (RFC 9293 3.8.6.2.2).
   uint32_t WindowStep() const { return std::min(mss_, max_rcv_wnd_ / 2); }

@@ -236,6 +236,7 @@ void Subflow::Impl::InputPayload(Time now, const Segment& segment) {
   bytes = bytes.subspan(static_cast<size_t>(rcv_offset_ - begin));
   begin = rcv_offset_;
   unacked_bytes_ += static_cast<uint32_t>(bytes.size());
+  info_.last_data_received = now;
   info_.bytes_received += bytes.size();
   rcv_nxt_ = rcv_nxt_ + static_cast<uint32_t>(bytes.size());
   rcv_offset_ += bytes.size();

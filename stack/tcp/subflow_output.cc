@@ -202,6 +202,7 @@ void Subflow::Impl::Retransmit(Time now, size_t index) {
   ++counters_->segments_retransmitted;
   counters_->bytes_retransmitted += range.payload.size();
   info_.bytes_retransmitted += range.payload.size();
+  ++info_.segments_retransmitted;
   // The oldest one goes out again: its time begins anew.
   if (range.begin == snd_una_) ArmRetransmit(now);
   const SentRange copy = range;  // the owner's callback may change the queue

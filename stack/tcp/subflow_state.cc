@@ -294,6 +294,13 @@ uint32_t Subflow::mss() const { return impl_->mss_; }
 bool Subflow::is_initiator() const { return impl_->initiator_; }
 void Subflow::WindowMayHaveOpened(Time now) { impl_->WindowMayHaveOpened(now); }
 
+RecoveryState Subflow::Impl::Recovery() const {
+  if (in_loss_) return RecoveryState::kLoss;
+  if (in_recovery_) return RecoveryState::kRecovery;
+  if (in_cwr_) return RecoveryState::kReduced;
+  return sent_.sacked() > 0 ? RecoveryState::kDisorder : RecoveryState::kOpen;
+}
+
 SubflowInfo Subflow::Info() const {
   SubflowInfo info = impl_->info_;
   info.state = impl_->state_;
@@ -306,6 +313,24 @@ SubflowInfo Subflow::Info() const {
   info.in_flight = impl_->sent_.in_flight();
   info.mss = impl_->mss_;
   info.peer_window = impl_->snd_wnd_;
+  info.recovery = impl_->Recovery();
+  info.timestamps = impl_->timestamps_;
+  info.sack = impl_->sack_;
+  info.ecn = impl_->ecn_;
+  if (impl_->scaling_) {
+    info.send_scale = impl_->snd_scale_;
+    info.receive_scale = impl_->config_.window_scale;
+  }
+  info.sacked = impl_->sent_.sacked();
+  info.lost = impl_->sent_.lost();
+  info.path_mtu = impl_->mtu_;
+  info.receive_window = impl_->rcv_wnd_;
+  info.consecutive_timeouts = static_cast<uint32_t>(impl_->consecutive_timeouts_);
+  info.backoff = static_cast<uint32_t>(impl_->backoff_);
+  info.pacing_rate = impl_->pacer_.rate();
+  info.receive_rtt = impl_->receive_rtt_.rtt();
+  info.last_data_sent = impl_->last_data_sent_;
+  info.last_received = impl_->last_received_;
   return info;
 }
 

@@ -83,7 +83,7 @@ std::string NameOf(const sockaddr_storage& address) {
   } else {
     return "family " + std::to_string(address.ss_family);
   }
-  const bool known = port == 0 || port == kPort || port == kClosedPort;
+  const bool known = port == 0 || port == kPort || port == kClosedPort || port == 443;
   return std::string(text) + ":" + (known ? std::to_string(port) : "ephemeral");
 }
 
@@ -110,7 +110,8 @@ void SayOption(int fd, int level, int option, const char* name) {
 }
 
 int Tcp(const Address& address, int flags) {
-  return socket(address.family(), SOCK_STREAM | flags, 0);
+  const char* const protocol = getenv("PROBE_PROTOCOL");  // a number
+  return socket(address.family(), SOCK_STREAM | flags, protocol == nullptr ? 0 : atoi(protocol));
 }
 
 int Listen(const Address& address, int backlog) {

@@ -56,20 +56,20 @@ class Sockets : public testing::TestWithParam<std::tuple<const char*, Family>> {
   Lab lab_{LabOptions{}};
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Scenarios, Sockets,
-    testing::Combine(testing::Values("blocking", "dual_stack", "poll", "select", "epoll_level",
-                                     "epoll_edge", "refused_blocking", "refused_nonblocking",
-                                     "client_ends_first", "server_ends_first", "more", "reset",
-                                     "linger_reset", "peek", "vectors_and_files", "addresses",
-                                     "megabytes", "options", "shutdowns", "dup", "fork", "prefork",
-                                     "exec", "accept4", "connect_twice", "reopen", "unnoticed",
-                                     "urgent"),
-                     testing::Values(Family::kV4, Family::kV6)),
-    [](const auto& test) {
-      return std::string(std::get<0>(test.param)) +
-             (std::get<1>(test.param) == Family::kV4 ? "_v4" : "_v6");
-    });
+std::string NameOf(const testing::TestParamInfo<std::tuple<const char*, Family>>& test) {
+  return std::string(std::get<0>(test.param)) +
+         (std::get<1>(test.param) == Family::kV4 ? "_v4" : "_v6");
+}
+
+const auto kScenarios = testing::Combine(
+    testing::Values("blocking", "dual_stack", "poll", "select", "epoll_level", "epoll_edge",
+                    "refused_blocking", "refused_nonblocking", "client_ends_first",
+                    "server_ends_first", "more", "reset", "linger_reset", "peek",
+                    "vectors_and_files", "addresses", "megabytes", "options", "shutdowns", "dup",
+                    "fork", "prefork", "exec", "accept4", "connect_twice", "reopen", "unnoticed",
+                    "urgent"),
+    testing::Values(Family::kV4, Family::kV6));
+INSTANTIATE_TEST_SUITE_P(Scenarios, Sockets, kScenarios, NameOf);
 
 TEST_P(Sockets, SameAsTheKernels) {
   const Transcript kernel = RunBoth(lab_, scenario(), family(), {});
@@ -86,6 +86,51 @@ TEST_P(Sockets, TheKernelsAreAlwaysTheSame) {
   EXPECT_EQ(RunBoth(lab_, scenario(), family(), {}), first);
   EXPECT_THAT(first.first, HasSubstr("exit status 0"));
   EXPECT_THAT(first.second, HasSubstr("exit status 0"));
+}
+
+// Sockets that the program makes with IPPROTO_MPTCP: of the kernel's MPTCP where it has that (here
+// with IPv4), else TCP's in their place.
+class MptcpSockets : public testing::TestWithParam<std::tuple<const char*, Family>> {
+ protected:
+  std::string scenario() const { return std::get<0>(GetParam()); }
+  Family family() const { return std::get<1>(GetParam()); }
+
+  // The options that the kernel's MPTCP refuses are its own affair until connect() (SO_OOBINLINE).
+  Lab lab_{
+      LabOptions{.kernel_mptcp = family() == Family::kV4 && scenario() != std::string("options")}};
+};
+INSTANTIATE_TEST_SUITE_P(Scenarios, MptcpSockets, kScenarios, NameOf);
+
+TEST_P(MptcpSockets, AreAsTcps) {
+  Transcript expected = RunBoth(lab_, scenario(), family(), {});
+  for (std::string* const says : {&expected.first, &expected.second}) {
+    for (size_t at = 0; (at = says->find("SO_PROTOCOL: 6 ", at)) != std::string::npos;)
+      says->replace(at, 15, "SO_PROTOCOL: 262 ");
+  }
+  std::vector<std::string> env = Product::Environment();
+  env.emplace_back("PROBE_PROTOCOL=262");
+  const Transcript product = RunBoth(lab_, scenario(), family(), env);
+  EXPECT_EQ(product.first, expected.first);
+  EXPECT_EQ(product.second, expected.second);
+  EXPECT_GT(Product::EnginePid(lab_.client()), 0);
+  EXPECT_GT(Product::EnginePid(lab_.server()), 0);
+}
+
+// mptcpize's library makes the sockets, and ours behind it does not see how: what is registered
+// before connect() goes on being so.
+class BehindMptcpize : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Scenarios, BehindMptcpize,
+                         testing::Values("epoll_level", "epoll_edge", "refused_nonblocking"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(BehindMptcpize, AreAsTcps) {
+  const Lab lab(LabOptions{.kernel_mptcp = true});
+  const Transcript expected = RunBoth(lab, GetParam(), Family::kV4, {});
+  const Transcript product =
+      RunBoth(lab, GetParam(), Family::kV4,
+              Product::Environment("/usr/lib/x86_64-linux-gnu/mptcpize/libmptcpwrap.so.0"));
+  EXPECT_EQ(product, expected);
+  EXPECT_GT(Product::EnginePid(lab.client()), 0);
 }
 
 // ICMP errors about a SYN, from a firewall at the other end (where the product captures nothing):

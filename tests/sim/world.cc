@@ -172,6 +172,7 @@ void World::CheckPrograms(std::vector<std::string>* failures) {
   if (!simulator_.stuck().empty()) failures->push_back(simulator_.stuck());
   if (strangers_ > 0) failures->push_back("a connection that no client made was accepted");
   for (size_t i = 0; i < pairs_.size(); ++i) CheckPair(i, failures);
+  for (const Pair& pair : pairs_) CheckDataLevel(pair, failures);
 }
 
 void World::CheckPair(size_t index, std::vector<std::string>* failures) {
@@ -212,6 +213,32 @@ void World::CheckPair(size_t index, std::vector<std::string>* failures) {
                           std::to_string(p->final_info().subflows.size()) + " subflows, expected " +
                           std::to_string(*expect.subflows));
     }
+  }
+}
+
+// What each end is told of the data level is what the other one is told: the same sequence numbers
+// and tokens, when all is delivered and acknowledged.
+void World::CheckDataLevel(const Pair& pair, std::vector<std::string>* failures) {
+  const ConnectionInfo& client = pair.client->final_info();
+  const ConnectionInfo& server = pair.server->final_info();
+  for (const SimProgram* p : {pair.client.get(), pair.server.get()}) {
+    if (!p->closed() || p->end() != EndReason::kClean || p->orphaned() ||
+        p->final_info().mode == Mode::kTcp || p->final_info().fallback)
+      return;
+  }
+  const auto same = [&](const char* what, uint64_t a, uint64_t b) {
+    if (a != b)
+      failures->push_back(pair.client->name() + ": " + what + " is told as " + std::to_string(a) +
+                          " and as " + std::to_string(b));
+  };
+  same("the client's token", client.local_token, server.remote_token);
+  same("the server's token", server.local_token, client.remote_token);
+  for (const auto& [from, to] : {std::pair(&client, &server), std::pair(&server, &client)}) {
+    same("the next sequence number", from->write_dsn, to->expected_dsn);
+    same("the first unacknowledged one", from->unacknowledged_dsn, from->write_dsn);
+    same("what left", from->bytes_carried, from->bytes_sent);
+    same("what was acknowledged", from->bytes_acknowledged, from->bytes_sent);
+    same("what was received", to->bytes_received, from->bytes_sent);
   }
 }
 

@@ -134,6 +134,7 @@ class World : public ListenerObserver {
   void Connect(size_t index);
   bool AllClosed() const;
   void CheckPrograms(std::vector<std::string>* failures);
+  static void CheckDataLevel(const Pair& pair, std::vector<std::string>* failures);
   void CheckPair(size_t index, std::vector<std::string>* failures);
   void CheckExpectation(std::vector<std::string>* failures);
   void CheckNothingLeft(std::vector<std::string>* failures);

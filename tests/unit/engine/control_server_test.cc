@@ -108,6 +108,7 @@ TEST_F(ControlServerTest, EveryVerbHasItsOneLength) {
                {control::Verb::kResult, sizeof(control::ResultRequest)},
                {control::Verb::kGetOption, sizeof(control::OptionRequest)},
                {control::Verb::kSetOption, sizeof(control::OptionRequest)},
+               {control::Verb::kMptcp, sizeof(control::MptcpRequest)},
                {control::Verb::kReap, sizeof(control::ReapRequest)},
                {control::Verb::kForget, sizeof(control::ForgetRequest)},
                {control::Verb::kStatus, sizeof(control::Header)},
@@ -132,7 +133,7 @@ TEST_F(ControlServerTest, EveryVerbHasItsOneLength) {
 }
 
 TEST_F(ControlServerTest, WhatIsNoRequestIsMalformed) {
-  for (const int verb : {0 /* a reply */, 2 /* pending */, 13, 255, 65535})
+  for (const int verb : {0 /* a reply */, 2 /* pending */, 14, 255, 65535})
     EXPECT_EQ(Ask(Bare(static_cast<control::Verb>(verb))), control::kErrorMalformed) << verb;
   control::Header header;
   header.verb = control::Verb::kStatus;

@@ -7,6 +7,7 @@
 #include <netinet/udp.h>
 
 #include "engine/socket_options.h"
+#include "engine/tcp_info.h"
 #include "tests/unit/engine/relay_rig.h"
 
 namespace mptcptls {
@@ -278,7 +279,7 @@ TEST_F(RelaysTest, TcpInfoTellsAnUndecidedConnectAsSuch) {
   auto reply = TcpInfoOf(*one.relay, rig_.now());
   memcpy(&info, reply.value, sizeof info);
   EXPECT_EQ(info.tcpi_state, TCP_SYN_SENT);
-  EXPECT_EQ(reply.value_length, sizeof info);
+  EXPECT_EQ(reply.value_length, sizeof(kernel::TcpInfo)) << "as long as this kernel's";
   one.connection.End(rig_.now(), EndReason::kRefused);
   reply = TcpInfoOf(*one.relay, rig_.now());
   memcpy(&info, reply.value, sizeof info);

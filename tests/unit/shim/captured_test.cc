@@ -74,12 +74,13 @@ TEST(Notes, RoundTripThroughTheSocket) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   EXPECT_EQ(ReadNotes(fd).send_buffer, 0u);
   EXPECT_FALSE(ReadNotes(fd).up);
-  for (unsigned bits = 0; bits < 32; ++bits) {
+  for (unsigned bits = 0; bits < 64; ++bits) {
     const Notes notes{.send_buffer = 425984u + bits,
                       .reported = (bits & 1) != 0,
                       .up = (bits & 2) != 0,
                       .no_delay = (bits & 4) != 0,
                       .cork = (bits & 8) != 0,
+                      .mptcp = (bits & 32) != 0,
                       .more = (bits & 16) != 0};
     WriteNotes(fd, notes);
     const Notes back = ReadNotes(fd);
@@ -89,6 +90,7 @@ TEST(Notes, RoundTripThroughTheSocket) {
     EXPECT_EQ(back.no_delay, notes.no_delay);
     EXPECT_EQ(back.cork, notes.cork);
     EXPECT_EQ(back.more, notes.more);
+    EXPECT_EQ(back.mptcp, notes.mptcp);
   }
   close(fd);
 }

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <stdexcept>
+#include <utility>
 
 namespace mptcptls::shim {
 namespace {
@@ -181,6 +182,11 @@ void FakeEngine::Converse(int fd) {
       if (Receive(fd, &request, sizeof request)) Options(fd, request);
       return;
     }
+    case control::Verb::kMptcp: {
+      control::MptcpRequest request;
+      if (Receive(fd, &request, sizeof request)) Mptcp(fd, request);
+      return;
+    }
     case control::Verb::kResult: {
       control::ResultRequest request;
       if (Receive(fd, &request, sizeof request)) Result(fd, request);
@@ -244,10 +250,62 @@ void FakeEngine::Options(int fd, const control::OptionRequest& request) {
     info.tcpi_state = hold_ ? TCP_SYN_SENT : TCP_ESTABLISHED;
     reply.value_length = sizeof info;
     memcpy(reply.value, &info, sizeof info);
+  } else if (request.level == SOL_SOCKET && request.name == SO_PROTOCOL && protocol_ != 0) {
+    reply.value_length = sizeof protocol_;
+    memcpy(reply.value, &protocol_, sizeof protocol_);
   } else {
     reply.error = ENOPROTOOPT;
   }
   Send(fd, reply);
+}
+
+std::string FakeEngine::MptcpOf(uint32_t subflows) {
+  auto reply = control::Make<control::MptcpReply>(control::Verb::kReply);
+  reply.subflows = subflows;
+  reply.header.length += static_cast<uint32_t>(subflows * sizeof(control::MptcpSubflow));
+  reply.info.token = 0x01020304;
+  reply.info.subflows_total = static_cast<uint8_t>(subflows);
+  reply.info.last_ack_recv = 0x05060708;  // its last bytes
+  std::string bytes(reinterpret_cast<const char*>(&reply), sizeof reply);
+  for (uint32_t i = 0; i < subflows; ++i) {
+    control::MptcpSubflow subflow;
+    subflow.info.id = i + 1;
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(1000 + i));
+    memcpy(&subflow.info.addresses.local, &address, sizeof address);
+    memcpy(&subflow.info.addresses.remote, &address, sizeof address);
+    subflow.tcp.state = TCP_ESTABLISHED;
+    subflow.tcp.bytes_received = i + 1;
+    bytes.append(reinterpret_cast<const char*>(&subflow), sizeof subflow);
+  }
+  return bytes;
+}
+
+void FakeEngine::AnswerMptcpWith(std::string bytes) {
+  const std::scoped_lock lock(mutex_);
+  mptcp_ = std::move(bytes);
+}
+
+void FakeEngine::AnswerProtocolWith(int protocol) {
+  const std::scoped_lock lock(mutex_);
+  protocol_ = protocol;
+}
+
+std::vector<uint8_t> FakeEngine::mptcp_flags() {
+  const std::scoped_lock lock(mutex_);
+  return mptcp_flags_;
+}
+
+void FakeEngine::Mptcp(int fd, const control::MptcpRequest& request) {
+  auto refusal = control::Make<control::MptcpReply>(control::Verb::kReply);
+  refusal.error = ENOPROTOOPT;
+  const std::scoped_lock lock(mutex_);
+  mptcp_flags_.push_back(request.flags);
+  if (mptcp_.empty())
+    Send(fd, refusal);
+  else
+    send(fd, mptcp_.data(), mptcp_.size(), MSG_NOSIGNAL);
 }
 
 void FakeEngine::Result(int fd, const control::ResultRequest& request) {

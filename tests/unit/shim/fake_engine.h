@@ -33,6 +33,14 @@ class FakeEngine {
   int Deliver(const control::Address& remote);
   // What the requests to connect and to listen asked for, in order.
   std::vector<control::Scheduler> schedulers();
+  // What is answered about MPTCP, byte by byte; by default that this is none.
+  void AnswerMptcpWith(std::string bytes);
+  // A right answer: subflow I (from 0) has the id I + 1, bytes_received I + 1, ports 1000 + I.
+  static std::string MptcpOf(uint32_t subflows);
+  // The flags of the questions about MPTCP, in order.
+  std::vector<uint8_t> mptcp_flags();
+  // The answer to SO_PROTOCOL, 0: none.
+  void AnswerProtocolWith(int protocol);
   // Option names that were set.
   std::vector<int> options_set();
 
@@ -43,13 +51,16 @@ class FakeEngine {
   void Converse(int fd);
   void Connect(int fd, const control::ConnectRequest& request);
   void Options(int fd, const control::OptionRequest& request);
+  void Mptcp(int fd, const control::MptcpRequest& request);
   void Listen(int fd, const control::ListenRequest& request);
   void Result(int fd, const control::ResultRequest& request);
 
   int listener_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  int refuse_ = 0, decline_ = 0;
+  int refuse_ = 0, decline_ = 0, protocol_ = 0;
+  std::string mptcp_;
+  std::vector<uint8_t> mptcp_flags_;
   bool hold_ = false, early_ = false;
   uint64_t next_id_ = 1;
   std::map<uint64_t, int> results_;
