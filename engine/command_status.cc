@@ -1,30 +1,11 @@
 #include "engine/command_status.h"
 
-#include <stdio.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include "engine/command_error.h"
+#include "engine/command_output.h"
 #include "engine/command_status_text.h"
 #include "engine/control_connection.h"
 
 namespace mptcptls::command {
-namespace {
-
-size_t TerminalColumns() {
-  winsize size = {};
-  return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
-
-int Print(const std::string& text) {
-  const bool ended = !text.empty() && text.back() == '\n';
-  if (fwrite(text.data(), 1, text.size(), stdout) == text.size() && (ended || puts("") >= 0) &&
-      fflush(stdout) == 0)
-    return kSuccess;
-  return Fail(absl::ErrnoToStatus(errno, "cannot write the status"));
-}
-
-}  // namespace
 
 absl::StatusOr<std::string> FetchStatus() {
   auto connection = ControlConnection::Open();

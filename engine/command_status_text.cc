@@ -58,6 +58,10 @@ class Report {
     }
     return std::move(out_);
   }
+  std::string BuildCache(const json& status) {
+    Cache(List(status, "cache"));
+    return std::move(out_);
+  }
 
  private:
   void Line(absl::string_view text, size_t indent) { out_ += Wrap(text, indent, options_.columns); }
@@ -93,10 +97,11 @@ void Report::Engine(const json& engine) {
 
 void Report::Uplinks(const json::array_t& uplinks) {
   Title("uplinks", uplinks.size());
-  Table table({{"INTERFACE"}, {"ADDRESS"}, {"MTU", true}, {"STATE"}});
+  Table table({{"INTERFACE"}, {"ADDRESS"}, {"MTU", true}, {"STATE"}, {"USE"}});
   for (const json& uplink : uplinks)
     table.Add({Text(uplink, "interface"), Text(uplink, "address"),
-               absl::StrCat(Count(uplink, "mtu")), Flag(uplink, "running") ? "up" : "down"});
+               absl::StrCat(Count(uplink, "mtu")), Flag(uplink, "running") ? "up" : "down",
+               Text(uplink, "use")});
   Add(table, 2);
 }
 
@@ -231,16 +236,28 @@ void Report::Counters(const json& counters) {
   Add(table, 2);
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> StatusText(absl::string_view text, const StatusTextOptions& options) {
+// What `build` makes of the engine's answer.
+template <typename Build>
+absl::StatusOr<std::string> Read(absl::string_view text, Build build) {
   try {
-    return Report(options).Build(json::parse(text.begin(), text.end()));
+    return build(json::parse(text.begin(), text.end()));
   } catch (const json::exception& error) {
     return absl::DataLossError(
         absl::StrCat("the engine's status cannot be read (", Printable(error.what()),
                      "): is the engine of another version? `mptcptls status --json` shows it"));
   }
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> StatusText(absl::string_view text, const StatusTextOptions& options) {
+  return Read(text, [&](const json& status) { return Report(options).Build(status); });
+}
+
+absl::StatusOr<std::string> CacheText(absl::string_view text, size_t columns) {
+  return Read(text, [columns](const json& status) {
+    return Report({.columns = columns}).BuildCache(status);
+  });
 }
 
 }  // namespace mptcptls::command

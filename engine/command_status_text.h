@@ -19,6 +19,8 @@ inline constexpr size_t kClosedShown = 10;
 
 // An error, whatever `json` holds, when it is not a status.
 absl::StatusOr<std::string> StatusText(absl::string_view json, const StatusTextOptions& options);
+// Of it, the capability cache alone.
+absl::StatusOr<std::string> CacheText(absl::string_view json, size_t columns);
 
 }  // namespace mptcptls::command
 

@@ -20,7 +20,8 @@ namespace mptcptls {
 namespace {
 
 constexpr size_t kMaxFile = 1u << 20;
-constexpr uint32_t kMappedBits = 96;  // of ::ffff:0:0/96
+constexpr int64_t kMostSubflows = 32, kMostAddresses = 64;  // what an 8-bit address id bears well
+constexpr uint32_t kMappedBits = 96;                        // of ::ffff:0:0/96
 
 std::string At(const std::string& path, const toml::source_region& where) {
   return absl::StrCat(path, ":", where.begin.line, ":", where.begin.column, ": ");
@@ -201,6 +202,70 @@ class Reader {
     });
   }
 
+  bool Paths(const toml::node& node, PathPolicy* out) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) return Fail(node, "a table [paths] is meant here");
+    const auto count = [&](int64_t least, int64_t most, size_t* to) {
+      return [this, least, most, to](const toml::node& item) {
+        int64_t value = 0;
+        if (!Number(item, least, most, &value)) return false;
+        *to = static_cast<size_t>(value);
+        return true;
+      };
+    };
+    return Table(*table,
+                 {{"mesh",
+                   [&](const auto& n) {
+                     return Choice<bool>(n, {{"cover", false}, {"full", true}}, &out->full_mesh);
+                   }},
+                  {"max_subflows", count(1, kMostSubflows, &out->max_subflows)},
+                  {"max_addresses", count(0, kMostAddresses, &out->max_addresses)},
+                  {"announce", [&](const auto& n) { return Flag(n, &out->announce); }},
+                  {"accept_joins", [&](const auto& n) { return Flag(n, &out->accept_joins); }},
+                  {"hold", [&](const auto& n) { return Seconds(n, &out->hold); }}});
+  }
+
+  bool OneUplink(const toml::node& node, std::vector<UplinkRule>* out) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr)
+      return Fail(node, "[[uplink]] with name, and use or subflows, is meant here");
+    UplinkRule rule;
+    const auto use = [&](const toml::node& item) {
+      std::optional<UplinkUse> chosen;
+      if (!Choice<std::optional<UplinkUse>>(item,
+                                            {{"normal", UplinkUse::kNormal},
+                                             {"backup", UplinkUse::kBackup},
+                                             {"metered", UplinkUse::kMetered},
+                                             {"never", std::nullopt}},
+                                            &chosen))
+        return false;
+      rule.never = !chosen;
+      rule.use = chosen;
+      return true;
+    };
+    const auto family = [&](const toml::node& item) {
+      return Choice<Family>(item, {{"ipv4", Family::kV4}, {"ipv6", Family::kV6}},
+                            &rule.family.emplace());
+    };
+    const auto subflows = [&](const toml::node& item) {
+      int64_t value = 0;
+      if (!Number(item, 1, kMostSubflows, &value)) return false;
+      rule.subflows = static_cast<size_t>(value);
+      return true;
+    };
+    if (!Table(*table, {{"name", [&](const auto& n) { return Text(n, &rule.name); }},
+                        {"family", family},
+                        {"use", use},
+                        {"subflows", subflows}}))
+      return false;
+    if (rule.name.empty() || (!rule.never && !rule.use && !rule.subflows))
+      return Fail(node,
+                  "an uplink's rule needs the name of its interface (\"wwan*\" is one, too), and "
+                  "use or subflows");
+    out->push_back(rule);
+    return true;
+  }
+
   bool OneRule(const toml::node& node, std::vector<Rule>* out) {
     const toml::table* table = node.as_table();
     if (table == nullptr)
@@ -378,6 +443,12 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& pa
        {"syn_queue", [&](const auto& n) { return reader.Count(n, &config.syn_queue); }},
        {"max_orphans", [&](const auto& n) { return reader.Count(n, &config.max_orphans); }},
        {"max_time_waits", [&](const auto& n) { return reader.Count(n, &config.max_time_waits); }},
+       {"paths", [&](const auto& n) { return reader.Paths(n, &config.paths); }},
+       {"uplink",
+        [&](const auto& n) {
+          return reader.Each(
+              n, [&](const auto& item) { return reader.OneUplink(item, &config.uplinks); });
+        }},
        {"rule", rules}});
   if (!good) return std::nullopt;
   return config;

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/uplink_rules.h"
 #include "stack/host.h"
 #include "stack/mptcp/connection.h"
+#include "stack/mptcp/path_policy.h"
 #include "stack/mptcp/scheduler.h"
 #include "stack/tcp/policy.h"
 #include "stack/types.h"
@@ -46,6 +48,8 @@ struct Config {
   size_t send_buffer = HostConfig().send_buffer;  // bytes, the most that tuning may use
   size_t receive_buffer = HostConfig().receive_buffer;
   TcpPolicy tcp;
+  PathPolicy paths;
+  std::vector<UplinkRule> uplinks;  // the first that says something decides about that
   SchedulerKind scheduler = HostConfig().scheduler;
   size_t token_server_id_bits = 0;
   uint16_t token_server_id = 0;

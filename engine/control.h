@@ -40,7 +40,7 @@ namespace mptcptls::control {
 
 inline constexpr uint32_t kMagic = 0x4d505453;  // "MPTS"
 // Any change to this header changes the number; shim and engine must agree exactly.
-inline constexpr uint32_t kVersion = 2;
+inline constexpr uint32_t kVersion = 3;
 // Abstract name of the engine, without the leading NUL. Abstract names are per network namespace.
 inline constexpr char kEngineName[] = "mptcptls/engine";
 inline constexpr uint8_t kAcceptByte = 0xA5;
@@ -60,6 +60,8 @@ enum class Verb : uint16_t {
   kStatus = 9,  // StatusRequest -> Reply, then Reply.payload_length bytes of JSON
   kDump = 10,   // Header + an open file -> Reply; lasts until the asker closes (root only)
   kDown = 11,  // Header -> Reply; the engine ends when the reply is sent (root or the engine's uid)
+  kForget =
+      12,  // ForgetRequest -> Reply: reason tells what was forgotten (root or the engine's uid)
 };
 
 struct Header {
@@ -173,7 +175,7 @@ struct KeyMessage {
   uint8_t has_key = 0;
   NoKey why_not = NoKey::kNone;
   uint8_t is_server = 0;
-  uint8_t reserved = 0;
+  uint8_t later = 0;  // of a renegotiation: replaces the first one (PROTOCOL.md 8)
 };
 
 struct ResultRequest {
@@ -203,6 +205,12 @@ struct ReapRequest {
 
 struct StatusRequest {
   Header header;
+};
+
+// Of the capability cache (PROTOCOL.md 1).
+struct ForgetRequest {
+  Header header;
+  Address destination;  // family 0: everything; port 0: every port
 };
 
 template <typename Message>

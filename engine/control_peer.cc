@@ -28,6 +28,8 @@ size_t LengthOf(control::Verb verb) {
       return sizeof(control::OptionRequest);
     case control::Verb::kReap:
       return sizeof(control::ReapRequest);
+    case control::Verb::kForget:
+      return sizeof(control::ForgetRequest);
     case control::Verb::kStatus:
     case control::Verb::kDump:
     case control::Verb::kDown:

@@ -121,6 +121,8 @@ void ControlVerbs::OnRequest(ControlPeer& peer, ControlMessage& message) {
       return Dump(peer, message);
     case control::Verb::kDown:
       return Down(peer, message);
+    case control::Verb::kForget:
+      return Forget(peer, message);
     case control::Verb::kReply:
     case control::Verb::kPending:
       break;
@@ -265,9 +267,12 @@ void ControlVerbs::TakeKey(ControlPeer& peer, ControlMessage& message) {
   Connection* const connection = relay->connection();
   if (connection == nullptr) return;
   const Time now = engine_->loop()->now();
-  if (request.has_key != 0)
+  const bool has_key = request.has_key != 0, later = request.later != 0;
+  if (has_key && later)
+    connection->ReplaceKeys(now, ConnectionKeys::FromExporter(ByteSpan(request.key, 16)));
+  else if (has_key)
     connection->SetKeys(now, ConnectionKeys::FromExporter(ByteSpan(request.key, 16)));
-  else
+  else if (!later)
     connection->RefuseKeys(now, WhyNot(request.why_not));
 }
 
@@ -352,6 +357,19 @@ void ControlVerbs::Down(ControlPeer& peer, ControlMessage& /*message*/) {
   spdlog::info("told to end by pid {}", peer.credentials().pid);
   peer.Answer(0, "");
   engine_->Stop();
+}
+
+void ControlVerbs::Forget(ControlPeer& peer, ControlMessage& message) {
+  const uid_t asker = peer.credentials().uid;
+  if (asker != 0 && asker != geteuid())
+    return peer.Answer(EPERM, "only root or the engine's user may clear the cache");
+  const control::Address& address = message.As<control::ForgetRequest>().destination;
+  const auto destination = ToEndpoint(address);
+  if (address.family != 0 && !destination)
+    return peer.Answer(control::kErrorMalformed, "no destination");
+  const size_t count = engine_->host()->ClearCache(destination);
+  peer.Answer(
+      0, "forgotten: " + std::to_string(count) + (count == 1 ? " destination" : " destinations"));
 }
 
 }  // namespace mptcptls

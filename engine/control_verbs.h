@@ -23,6 +23,7 @@ class ControlVerbs {
   void Status(ControlPeer& peer, ControlMessage& message);
   void Dump(ControlPeer& peer, ControlMessage& message);
   void Down(ControlPeer& peer, ControlMessage& message);
+  void Forget(ControlPeer& peer, ControlMessage& message);
 
   // The relay behind a program's descriptor, by the name bound to one of its ends; null when it is
   // none of ours.

@@ -24,6 +24,7 @@ HostConfig ToHostConfig(const Config& config, bool segmentation) {
   host.receive_buffer = config.receive_buffer;
   host.segmentation = segmentation;
   host.tcp = config.tcp;
+  host.paths = config.paths;
   host.scheduler = config.scheduler;
   host.token_server_id_bits = config.token_server_id_bits;
   host.token_server_id = config.token_server_id;
@@ -133,7 +134,9 @@ void Engine::ReadUplinks() {
 void Engine::TellAddresses() {
   std::vector<LocalAddress> addresses;
   for (const UplinkAddress& uplink : uplinks_->addresses()) {
-    if (uplink.running) addresses.push_back({uplink.address, uplink.ifname, uplink.mtu});
+    if (!uplink.running) continue;
+    const auto address = ApplyRules(config_.uplinks, {uplink.address, uplink.ifname, uplink.mtu});
+    if (address) addresses.push_back(*address);
   }
   host_->SetLocalAddresses(loop_->now(), std::move(addresses));
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/command_cache.h"
 #include "engine/command_down.h"
 #include "engine/command_dump.h"
 #include "engine/command_error.h"
@@ -56,6 +57,17 @@ void AddStatus(CLI::App& app, Verb* verb) {
   status->callback([options, verb] { *verb = [options] { return ShowStatus(*options); }; });
 }
 
+void AddCache(CLI::App& app, Verb* verb) {
+  const auto options = std::make_shared<CacheOptions>();
+  CLI::App* const cache = app.add_subcommand("cache", "what destinations are known to speak");
+  CLI::App* const clear =
+      cache->add_subcommand("clear", "forget it: the next connection asks anew (root only)");
+  clear->add_option("destination", options->destination,
+                    "ADDRESS or ADDRESS:PORT [all destinations]");
+  clear->callback([options] { options->clear = true; });
+  cache->final_callback([options, verb] { *verb = [options] { return RunCache(*options); }; });
+}
+
 void AddDump(CLI::App& app, Verb* verb) {
   const auto options = std::make_shared<DumpOptions>();
   CLI::App* const dump = app.add_subcommand(
@@ -82,6 +94,7 @@ int Main(int argc, char** argv) {
   const auto run = std::make_shared<RunOptions>();
   AddRun(app, run, &verb);
   AddStatus(app, &verb);
+  AddCache(app, &verb);
   AddDump(app, &verb);
   AddDown(app, &verb);
   // What belongs to the program is never parsed here, whatever it looks like.

@@ -193,6 +193,16 @@ json CounterTable(const Engine& engine) {
   return table;
 }
 
+// What the configuration makes of an uplink.
+std::string UseText(const Engine& engine, const UplinkAddress& uplink) {
+  const auto address =
+      ApplyRules(engine.config().uplinks, {uplink.address, uplink.ifname, uplink.mtu});
+  if (!address) return "never";
+  std::string text(UplinkUseName(address->use));
+  if (address->subflows > 1) text += ", " + std::to_string(address->subflows) + " subflows";
+  return text;
+}
+
 }  // namespace
 
 std::string StatusText(const Engine& engine, std::optional<uid_t> only) {
@@ -202,7 +212,8 @@ std::string StatusText(const Engine& engine, std::optional<uid_t> only) {
     uplinks.push_back({{"interface", uplink.ifname},
                        {"address", uplink.address.ToString()},
                        {"mtu", uplink.mtu},
-                       {"running", uplink.running}});
+                       {"running", uplink.running},
+                       {"use", UseText(engine, uplink)}});
   }
   json cache = json::array();
   for (const Host::CacheEntry& entry : engine.host()->Cache(now)) {

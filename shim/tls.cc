@@ -26,10 +26,11 @@ constexpr char kLabel[] = "EXPORTER-MPTCP";
 
 // Of one SSL object, kept in its ex_data as a number.
 enum State : uintptr_t {
-  kForeign = 0,  // not made by our SSL_new
-  kWatched = 1,  // no handshake is complete yet
-  kMarked = 2,   // TLS 1.2 completed one; the key is taken when the driving call returns
-  kDone = 3      // later handshakes change nothing (PROTOCOL.md 3)
+  kForeign = 0,      // not made by our SSL_new
+  kWatched = 1,      // no handshake is complete yet
+  kMarked = 2,       // TLS 1.2 completed one; the key is taken when the driving call returns
+  kDone = 3,         // later ones may replace its key (PROTOCOL.md 8)
+  kMarkedAgain = 4,  // TLS 1.2 completed a further one
 };
 
 State StateOf(const TlsLibrary& tls, const SSL* ssl) {
@@ -69,8 +70,9 @@ void Deliver(const TlsLibrary& tls, const SSL* ssl, control::KeyMessage* message
 
 void TakeKey(const TlsLibrary& tls, SSL* ssl) {
   const ErrorQueueKeeper keeper(tls);
-  SetState(tls, ssl, kDone);
   auto message = control::Make<control::KeyMessage>(control::Verb::kKey);
+  message.later = StateOf(tls, ssl) == kMarkedAgain ? 1 : 0;
+  SetState(tls, ssl, kDone);
   message.is_server = tls.SSL_is_server(ssl) != 0 ? 1 : 0;
   if (tls.SSL_get_client_random(ssl, message.client_random, sizeof message.client_random) !=
       sizeof message.client_random)
@@ -93,8 +95,10 @@ void TakeKey(const TlsLibrary& tls, SSL* ssl) {
 }
 
 void OnHandshakeDone(const TlsLibrary& tls, SSL* ssl) {
-  if (StateOf(tls, ssl) != kWatched) return;
+  const State state = StateOf(tls, ssl);
   const int version = tls.SSL_version(ssl);
+  if (state == kDone && version == TLS1_2_VERSION) return SetState(tls, ssl, kMarkedAgain);
+  if (state != kWatched) return;
   if ((version & 0xff00) != 0x0300) return;  // DTLS runs on no TCP connection
   if (version == TLS1_3_VERSION)
     TakeKey(tls, ssl);
@@ -125,8 +129,9 @@ void Watch(const TlsLibrary& tls, SSL* ssl) {
 
 // After a call that may have driven a handshake to its end.
 void AfterDriver(const TlsLibrary* tls, SSL* ssl) {
-  if (ssl == nullptr || !tls->complete || StateOf(*tls, ssl) != kMarked) return;
-  if (tls->SSL_in_init(ssl) == 0) TakeKey(*tls, ssl);
+  if (ssl == nullptr || !tls->complete) return;
+  const State state = StateOf(*tls, ssl);
+  if ((state == kMarked || state == kMarkedAgain) && tls->SSL_in_init(ssl) == 0) TakeKey(*tls, ssl);
 }
 
 }  // namespace

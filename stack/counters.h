@@ -67,6 +67,7 @@ namespace mptcptls {
   X(joins_refused_policy, "MP_JOIN refused by policy or limits")                         \
   X(add_addr_received, "ADD_ADDR accepted")                                              \
   X(add_addr_refused, "ADD_ADDR with a wrong HMAC or beyond the limits")                 \
+  X(mp_prio_sent, "MP_PRIO sent: a subflow became a backup, or none any more")           \
   X(new_key_sent, "NEW_KEY sent: we hold the key")                                       \
   X(new_key_received, "NEW_KEY taken: the peer holds the same key")                      \
   X(new_key_refused, "NEW_KEY by another key than ours")                                 \

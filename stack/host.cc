@@ -120,6 +120,8 @@ ListenerId HostImpl::Listen(const Endpoint& endpoint, const ListenOptions& optio
                             ListenerObserver* observer) {
   ListenOptions complete = options;
   complete.wildcard = endpoint.address.IsUnspecified();
+  complete.wildcard_both =
+      complete.wildcard && endpoint.address.family == Family::kV6 && !options.v6only;
   return listeners_.Add(endpoint, complete, observer);
 }
 

@@ -16,6 +16,7 @@
 #include "stack/counters.h"
 #include "stack/environment.h"
 #include "stack/mptcp/connection.h"
+#include "stack/mptcp/path_policy.h"
 #include "stack/mptcp/scheduler.h"
 #include "stack/tcp/policy.h"
 #include "stack/types.h"
@@ -27,6 +28,8 @@ struct LocalAddress {
   IpAddress address;
   std::string uplink;  // interface name, for status and rules
   uint32_t mtu = 1500;
+  UplinkUse use = UplinkUse::kNormal;
+  size_t subflows = 1;  // that the uplink wants, and that a pair of addresses may have
   auto operator<=>(const LocalAddress&) const = default;
 };
 
@@ -34,7 +37,6 @@ using TokenKey = std::array<uint8_t, 16>;  // of AES-128
 
 struct HostConfig {
   size_t max_connections = 65536;
-  size_t max_subflows_per_connection = 8;
   size_t max_blocks = 16384;         // of 64 KiB, all buffers together
   size_t max_early = 256u << 20;     // bytes that came ahead of their turn, all together
   size_t send_buffer = 4u << 20;     // bytes per connection
@@ -44,6 +46,7 @@ struct HostConfig {
   bool segmentation = true;  // the device takes 64 KiB segments
   bool checksum = false;     // flag A in what we offer
   TcpPolicy tcp;
+  PathPolicy paths;
   SchedulerKind scheduler = SchedulerKind::kLowestRtt;  // of connections that choose none
   Duration cache_lifetime = std::chrono::minutes(10);
   Duration time_wait = std::chrono::seconds(60);
@@ -71,6 +74,7 @@ struct ListenOptions {
   bool clear = false;
   std::optional<SchedulerKind> scheduler;  // nullopt: the host's
   bool wildcard = false;                   // set by Host: no address was given
+  bool wildcard_both = false;              // set by Host: and of both families
   bool v6only = true;  // a wildcard IPv6 listener that is not v6only also takes IPv4
 };
 
@@ -139,7 +143,8 @@ class Host {
     bool confirms_keys = false;  // says NEW_KEY
   };
   virtual std::vector<CacheEntry> Cache(Time now) const = 0;
-  virtual void ClearCache() = 0;
+  // Forgets a destination (port 0: all of its ports), or everything; returns how many entries.
+  virtual size_t ClearCache(const std::optional<Endpoint>& remote) = 0;
 };
 
 }  // namespace mptcptls

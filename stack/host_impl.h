@@ -55,7 +55,9 @@ class HostImpl final : public Host, public HostServices {
   const Counters& counters() const override { return counters_; }
   Counters& mutable_counters() override { return counters_; }
   std::vector<CacheEntry> Cache(Time now) const override { return cache_.Entries(now); }
-  void ClearCache() override { cache_.Clear(); }
+  size_t ClearCache(const std::optional<Endpoint>& remote) override {
+    return cache_.Forget(remote);
+  }
 
   // ---- HostServices
   Environment* environment() override { return environment_; }

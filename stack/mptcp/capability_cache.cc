@@ -51,6 +51,14 @@ bool CapabilityCache::Confirms(Time now, const IpAddress& local, const Endpoint&
   return Find(now, local, remote) && entries_.at({local, remote}).confirms;
 }
 
+size_t CapabilityCache::Forget(const std::optional<Endpoint>& remote) {
+  return std::erase_if(entries_, [&](const auto& item) {
+    const Endpoint& known = item.first.second;
+    return !remote ||
+           (known.address == remote->address && (remote->port == 0 || known.port == remote->port));
+  });
+}
+
 // Expired entries go first, else the one that expires next.
 void CapabilityCache::MakeRoom(Time now) {
   std::erase_if(entries_, [now](const auto& item) { return item.second.expires <= now; });

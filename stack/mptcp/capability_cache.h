@@ -26,7 +26,8 @@ class CapabilityCache {
   // The destination, known as tls-auth, said NEW_KEY (PROTOCOL.md 8).
   void NoteConfirms(const IpAddress& local, const Endpoint& remote);
   bool Confirms(Time now, const IpAddress& local, const Endpoint& remote);
-  void Clear() { entries_.clear(); }
+  // A destination (port 0: all of its ports), or everything; returns how many there were.
+  size_t Forget(const std::optional<Endpoint>& remote);
   std::vector<Host::CacheEntry> Entries(Time now) const;
 
  private:

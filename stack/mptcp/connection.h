@@ -74,6 +74,7 @@ struct ConnectionInfo {
   KeyState key = KeyState::kNone;
   std::string key_reason;  // why refused
   PeerKey peer_key = PeerKey::kUnknown;
+  uint32_t keys_replaced = 0;                           // times that later keys took over
   Endpoint local, remote;                               // of the first subflow
   SchedulerKind scheduler = SchedulerKind::kLowestRtt;  // of MPTCP; plain TCP has nothing to choose
   bool connected = false;
@@ -141,8 +142,12 @@ class Connection {
 
   // ---- Keys (PROTOCOL.md 3). Only the first call counts.
   virtual void SetKeys(Time now, const ConnectionKeys& keys) = 0;
+  // A later handshake on the connection (TLS 1.2's renegotiation) made others. They are used once
+  // the peer has shown that it holds them, and those of before end with the first join under them
+  // (PROTOCOL.md 8). Nothing happens where the first keys were never confirmed.
+  virtual void ReplaceKeys(Time /*now*/, const ConnectionKeys& /*keys*/) {}
   virtual void RefuseKeys(Time now, std::string reason) = 0;
-  virtual bool WantsKeys() const = 0;  // TLS-auth mode and neither of the two calls came yet
+  virtual bool WantsKeys() const = 0;  // TLS-auth mode, neither SetKeys nor RefuseKeys came yet
   // Taking away cork, and setting no_delay, also sends what they kept back.
   virtual void SetOptions(Time /*now*/, const StreamOptions& /*options*/) {}
   // The stream carried a ClientHello: however this ends, the peer is no destination without TLS.

@@ -98,6 +98,7 @@ bool ConnectionImpl::Connect(Time now, const FourTuple& tuple, const LocalAddres
   path->tuple = tuple;
   path->uplink = local.uplink;
   path->initiator = true;
+  SetOwnBackup(now, path.get(), local.use != UplinkUse::kNormal);
   local_ids_[local.address] = 0;
   SubflowConfig own = *config;
   own.windows_at_data_level = offer_ != Offer::kNone;
@@ -118,11 +119,12 @@ void ConnectionImpl::Accept(Time now, const Segment& syn, const LocalAddress& lo
   auth_ = options.auth;
   scheduler_ = Scheduler::Create(options.scheduler.value_or(services_->config().scheduler));
   wildcard_ = options.wildcard;
+  wildcard_both_ = options.wildcard_both;
   const auto config = services_->NewSubflowConfig(now, syn.tuple);
   if (config && syn.options.mptcp.capable) {
     ChooseAnswer(*syn.options.mptcp.capable, options, nullptr);
   }
-  NewPassivePath(syn.tuple, local, config);
+  NewPassivePath(now, syn.tuple, local, config);
   if (!closed_) paths_.back()->subflow->Accept(now, syn);
 }
 
@@ -131,6 +133,7 @@ void ConnectionImpl::AcceptCookie(Time now, const Segment& segment, const LocalA
   auth_ = options.auth;
   scheduler_ = Scheduler::Create(options.scheduler.value_or(services_->config().scheduler));
   wildcard_ = options.wildcard;
+  wildcard_both_ = options.wildcard_both;
   // The SYN as it must have been.
   Segment syn;
   syn.tuple = segment.tuple;
@@ -145,19 +148,20 @@ void ConnectionImpl::AcceptCookie(Time now, const Segment& segment, const LocalA
     offer.form = MpCapable::Form::kSyn;
     ChooseAnswer(offer, options, &cookie);
   }
-  NewPassivePath(syn.tuple, local, config);
+  NewPassivePath(now, syn.tuple, local, config);
   if (closed_) return;
   Subflow* const subflow = paths_.back()->subflow.get();
   subflow->AcceptCookie(syn);
   subflow->Input(now, segment);
 }
 
-void ConnectionImpl::NewPassivePath(const FourTuple& tuple, const LocalAddress& local,
+void ConnectionImpl::NewPassivePath(Time now, const FourTuple& tuple, const LocalAddress& local,
                                     const std::optional<SubflowConfig>& config) {
   first_ = tuple;
   auto path = NewPath();
   path->tuple = tuple;
   path->uplink = local.uplink;
+  SetOwnBackup(now, path.get(), local.use != UplinkUse::kNormal);
   local_ids_[local.address] = 0;
   SubflowConfig own = config.value_or(SubflowConfig{});
   own.windows_at_data_level = offer_ != Offer::kNone;

@@ -1,8 +1,8 @@
 // The state behind Connection, and its parts by role: life and death (connection_impl.cc), the
-// first handshake and fallback (handshake.cc), further subflows (join.cc), addresses and
-// announcements (path_manager.cc), sending (data_send.cc) by a scheduler's choice (scheduler.h),
-// what goes again (reinjection.cc), receiving (data_receive.cc), what goes on each segment
-// (segment_options.cc).
+// first handshake and fallback (handshake.cc), further subflows (join.cc), which of them there
+// should be (path_manager.cc), what is told of addresses (announcements.cc), sending (data_send.cc)
+// by a scheduler's choice (scheduler.h), what goes again (reinjection.cc), receiving
+// (data_receive.cc), what goes on each segment (segment_options.cc).
 //
 // Stream offsets are 64-bit and begin at 0 in both directions; DSN = IDSN + 1 + offset (RFC
 // 8684 3.1). In plain TCP the same offsets are used and nothing of them goes on the wire.
@@ -83,6 +83,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   ByteSpan Readable() const override { return unread_.Front(); }
   void Consume(Time now, size_t bytes) override;
   void SetKeys(Time now, const ConnectionKeys& keys) override;
+  void ReplaceKeys(Time now, const ConnectionKeys& keys) override;
   void RefuseKeys(Time now, std::string reason) override;
   bool WantsKeys() const override;
   void SetOptions(Time now, const StreamOptions& options) override;
@@ -116,12 +117,19 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
     FourTuple tuple;
     std::string uplink;
     uint8_t local_id = 0, remote_id = 0;
-    bool joined = false, initiator = false, authenticated = false, backup = false;
+    bool joined = false, initiator = false, authenticated = false;
+    bool peer_backup = false;  // the peer asked us to send on it last
+    bool own_backup = false;   // our uplink is one
+    bool told_backup = false;  // what the peer knows of that
+    int priorities_sent = 0;   // MP_PRIOs since it changed
+    Time next_priority = kNever;
     bool stale = false;            // not answering: its data went elsewhere
+    bool silent = false;           // not answering, and no other could take over
     bool behind = false;           // has held the stream up, and nothing was acknowledged since
     bool dead = false;             // OnClosed came
     bool usable = false;           // data may flow: established, and for a join, confirmed
     bool confirm_pending = false;  // third ACK of a join sent, its answer not seen
+    bool under_next = false;       // its join is under next_keys_
     uint32_t nonce_local = 0, nonce_remote = 0;
     int third_acks = 0;
     Time next_third_ack = kNever, check_alive_at = kNever;
@@ -133,6 +141,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
     TcpRst reset;  // what our RST says
     bool reset_set = false;
     bool fail_due = false;  // MP_FAIL on our RST
+
+    bool backup() const { return peer_backup || own_backup; }
   };
 
   // An address of the peer that joins may go to.
@@ -177,6 +187,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void Finish(Time now, EndReason end);
   void MaybeFinish(Time now);
   void LosePath(Time now, Path* path);
+  void Bury(Path* path);
   bool AnyAlive() const;
   bool IsLastAlive(const Path& path) const;
   SubflowStatus StatusOf(const Path& path) const;
@@ -196,8 +207,9 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   Verdict TakeThirdAck(Time now, const Segment& segment);
   static Offer AnswerTo(const MpCapable& offer, const ListenOptions& options);
   void ChooseAnswer(const MpCapable& offer, const ListenOptions& options, const SynCookie* cookie);
-  static MpCapable SynAckOption(Offer answer, bool checksum, uint64_t sender);
-  void NewPassivePath(const FourTuple& tuple, const LocalAddress& local,
+  static MpCapable SynAckOption(Offer answer, bool checksum, const PathPolicy& paths,
+                                uint64_t sender);
+  void NewPassivePath(Time now, const FourTuple& tuple, const LocalAddress& local,
                       const std::optional<SubflowConfig>& config);
   void BecomeMptcp(Mode mode, const MpCapable& peer);
   void BecomeTcp();
@@ -216,33 +228,61 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void DropParked(Time now, bool all);
   Mac OwnHmac(const Path& path, bool own) const;
   void RefuseHmac(Path* path);
+  size_t CountUsable() const;
 
   // ---- new_key.cc
   void BeginConfirmation(Time now);
   void TakeNewKey(Time now, const NewKey& option);
+  void TakeSecondNewKey(Time now, const NewKey& option);
   bool FillNewKey(const SegmentPlan& plan, MptcpOptions* out);
+  KeyConfirmation* DueConfirmation(Time now);
+  bool NextIsConfirmed() const;
+  const ConnectionKeys& SendingKeys() const;
+  const ConnectionKeys& SecondKeys() const;
+  const ConnectionKeys& KeysOf(const Path& path) const;
+  template <typename Check>
+  bool UnderAnyKey(Check check) const {
+    const bool current = check(keys_);
+    return (next_keys_ && check(*next_keys_)) || current;
+  }
+  void TakeOverKeys();
   bool AwaitsPeersKey(Time now) const;
 
   // ---- path_manager.cc
   void ManagePaths(Time now);
   void OpenMissing(Time now);
-  bool PathExists(const IpAddress& local, const Endpoint& remote) const;
+  template <typename Predicate>
+  size_t CountAlive(Predicate of) const;
+  size_t Alive() const;
+  size_t Between(const IpAddress& local, const Endpoint& remote) const;
   bool LocalUsed(const IpAddress& local) const;
-  void Bury(Path* path);
-  bool UplinkUsed(const std::string& uplink) const;
-  void ExplainUnused(Time now, ConnectionInfo* info) const;
-  std::string WhyNoJoin(Time now) const;
-  bool RemoteUsed(const Endpoint& remote) const;
+  size_t OnUplink(const std::string& uplink) const;
+  size_t AtRemote(const Endpoint& remote) const;
+  bool MeteredWaits(const LocalAddress& local) const;
+  UplinkUse UseOf(const Path& path) const;
+  bool SpeaksFirstFamily(const LocalAddress& local, const RemoteAddress& remote) const;
+  int Urgency(const LocalAddress& local, const RemoteAddress& remote) const;
+  bool WantedAgain(const IpAddress& local, const Endpoint& remote) const;
   void PathFailed(Time now, const Path& path, const std::string& reason);
-  void AnnounceMissing(Time now);
   uint8_t LocalId(const IpAddress& address);
+  void ArmPathTimer(Time now);
+  void OnPathTimer(Time now);
+
+  // ---- announcements.cc
+  void AnnounceMissing(Time now);
+  size_t AddressesTaken() const;
   void TakeAddAddr(Time now, const AddAddr& option);
   void TakeVerifiedAddAddr(Time now, const AddAddr& option);
   void TakeRemoveAddr(Time now, const RemoveAddr& option);
   void SendControl(Time now);
   bool ControlDue(Time now) const;
-  void ArmPathTimer(Time now);
-  void OnPathTimer(Time now);
+  void TakePrio(Time now, Path* path, const MpPrio& option);
+  void SetOwnBackup(Time now, Path* path, bool backup);
+  void SendPriorities(Time now);
+
+  // ---- connection_info.cc
+  void ExplainUnused(Time now, ConnectionInfo* info) const;
+  std::string WhyNoJoin(Time now, const LocalAddress& local) const;
 
   // ---- data_send.cc
   uint64_t WindowEdge() const { return peer_edge_; }
@@ -326,8 +366,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   Mode mode_ = Mode::kTcp;
   Offer offer_ = Offer::kNone;  // ours as initiator; what we answered as responder
   AuthPolicy auth_ = AuthPolicy::kAuto;
-  bool offer_dropped_ = false;  // the third SYN went out without
-  bool wildcard_ = true;
+  bool offer_dropped_ = false;                    // the third SYN went out without
+  bool wildcard_ = true, wildcard_both_ = false;  // the listener; both: of either family
   bool connected_ = false, fallback_ = false, began_mptcp_ = false;
   bool checksum_ = false;
   bool dss_seen_ = false;     // the peer's, with a Data ACK
@@ -344,7 +384,10 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   std::string key_reason_;
   ConnectionKeys keys_;
   KeyConfirmation confirmation_;
-  bool new_key_due_ = false;  // the acknowledgement that SendControl() makes says it
+  std::optional<ConnectionKeys> next_keys_;  // of a later handshake, until a join is under them
+  KeyConfirmation next_confirmation_;
+  uint32_t keys_replaced_ = 0;
+  KeyConfirmation* saying_ = nullptr;  // what the ACK that SendControl() makes says of a key
   Time connected_at_{};
 
   // Sending
@@ -398,7 +441,8 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   std::deque<AddAddr> held_;      // not verifiable yet
   std::map<std::pair<IpAddress, Endpoint>, Retry> retries_;
   std::deque<ParkedJoin> parked_;
-  Subflow* control_on_ = nullptr;  // the subflow whose next ACK carries control options
+  Subflow* control_on_ = nullptr;   // the subflow whose next ACK carries control options
+  Subflow* priority_on_ = nullptr;  // and MP_PRIO
 
   Timer path_timer_, data_timer_, stall_timer_, fin_timer_, push_timer_, cork_timer_;
 };

@@ -13,7 +13,7 @@ SubflowStatus ConnectionImpl::StatusOf(const Path& path) const {
   s.uplink = path.uplink;
   s.joined = path.joined;
   s.authenticated = path.authenticated;
-  s.backup = path.backup;
+  s.backup = path.backup();
   s.stale = path.stale;
   s.tcp = path.subflow->Info();
   return s;
@@ -27,6 +27,7 @@ ConnectionInfo ConnectionImpl::Info(Time now) const {
   info.key = mode_ == Mode::kKeys ? KeyState::kPresent : key_;
   info.key_reason = key_reason_;
   info.peer_key = confirmation_.peer();
+  info.keys_replaced = keys_replaced_;
   info.local = first_.local;
   info.remote = first_.remote;
   if (scheduler_) info.scheduler = scheduler_->kind();
@@ -43,7 +44,7 @@ ConnectionInfo ConnectionImpl::Info(Time now) const {
   }
   info.subflows.insert(info.subflows.end(), ended_.begin(), ended_.end());
   for (const auto& [pair, retry] : retries_) {
-    if (PathExists(pair.first, pair.second)) continue;
+    if (Between(pair.first, pair.second) > 0) continue;
     std::string reason = retry.reason;
     if (retry.next > now) {
       const auto ms = (retry.next - now) / std::chrono::milliseconds(1);
@@ -56,19 +57,34 @@ ConnectionInfo ConnectionImpl::Info(Time now) const {
   return info;
 }
 
-// An uplink on which nothing was tried has a reason, too.
+// An uplink on which nothing was tried has a reason, too; in a full mesh each pair.
 void ConnectionImpl::ExplainUnused(Time now, ConnectionInfo* info) const {
-  const std::string reason = WhyNoJoin(now);
-  for (const LocalAddress& local : services_->local_addresses()) {
-    const bool told = std::ranges::any_of(
-        info->unused_paths, [&](const UnusedPath& path) { return path.local == local.address; });
-    if (told || local.address.family != first_.remote.address.family || UplinkUsed(local.uplink))
-      continue;
-    info->unused_paths.push_back({local.address, first_.remote, reason});
+  const std::vector<LocalAddress>& locals = services_->local_addresses();
+  const auto told = [&](const IpAddress& local, const Endpoint* remote) {
+    return std::ranges::any_of(info->unused_paths, [&](const UnusedPath& path) {
+      return path.local == local && (remote == nullptr || path.remote == *remote);
+    });
+  };
+  const Family first = first_.remote.address.family;
+  for (const LocalAddress& local : locals) {
+    const bool second_family =
+        local.address.family != first && std::ranges::any_of(locals, [&](const LocalAddress& l) {
+          return l.uplink == local.uplink && l.address.family == first;
+        });
+    if (OnUplink(local.uplink) == 0 && !told(local.address, nullptr) && !second_family) {
+      info->unused_paths.push_back({local.address, first_.remote, WhyNoJoin(now, local)});
+    }
+    if (!services_->config().paths.full_mesh) continue;
+    for (const RemoteAddress& remote : remotes_) {
+      if (Urgency(local, remote) > 0 && !told(local.address, &remote.endpoint)) {
+        info->unused_paths.push_back({local.address, remote.endpoint, WhyNoJoin(now, local)});
+      }
+    }
   }
 }
 
-std::string ConnectionImpl::WhyNoJoin(Time now) const {
+std::string ConnectionImpl::WhyNoJoin(Time now, const LocalAddress& local) const {
+  const PathPolicy& policy = services_->config().paths;
   if (!connected_) return "not connected yet";
   if (!mptcp() || fallback_) return "plain TCP";
   if (key_ == KeyState::kRefused) return "no key: " + key_reason_;
@@ -76,7 +92,19 @@ std::string ConnectionImpl::WhyNoJoin(Time now) const {
   if (!dss_seen_) return "no DSS yet";
   if (confirmation_.peer() == PeerKey::kDiffers) return "the peer's key differs";
   if (AwaitsPeersKey(now)) return "the peer has not confirmed its key yet";
-  return initiator_ ? "no route to an address of the peer" : "the peer opens subflows";
+  if (!initiator_) {
+    return policy.accept_joins ? "the peer opens subflows" : "joins are refused (accept_joins)";
+  }
+  if (Alive() >= policy.max_subflows) {
+    return "limit of " + std::to_string(policy.max_subflows) + " subflows (max_subflows)";
+  }
+  if (MeteredWaits(local)) return "metered: opened when no other path is left";
+  if (remotes_.empty()) return "the peer takes no subflows at this address, and announced no other";
+  const bool family = std::ranges::any_of(remotes_, [&](const RemoteAddress& remote) {
+    return remote.endpoint.address.family == local.address.family;
+  });
+  return family ? "no route to an address of the peer"
+                : "the peer has told of no address of this family";
 }
 
 }  // namespace mptcptls

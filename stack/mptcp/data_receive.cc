@@ -73,6 +73,7 @@ Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& seg
     path->next_third_ack = kNever;
     path->usable = path->authenticated = true;
     no_path_since_ = kNever;
+    if (path->under_next) TakeOverKeys();
     retries_.erase({path->tuple.local.address, path->tuple.remote});
     ++services_->counters()->joins_accepted;
   }
@@ -98,7 +99,7 @@ Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& seg
   if (o.new_key) TakeNewKey(now, *o.new_key);
   if (o.add_addr) TakeAddAddr(now, *o.add_addr);
   if (o.remove_addr) TakeRemoveAddr(now, *o.remove_addr);
-  if (o.prio) path->backup = o.prio->backup;
+  if (o.prio) TakePrio(now, path, *o.prio);
   return path->dead ? Verdict::kDrop : Verdict::kAccept;
 }
 
@@ -167,8 +168,10 @@ bool ConnectionImpl::TakeFastClose(Time now, const FastClose& option, const Path
   if (mode_ == Mode::kKeys) {
     valid = ConstantTimeEqual(option.key, local_key_.span());
   } else if (key_ == KeyState::kPresent) {
-    valid = ConstantTimeEqual(option.key,
-                              FastCloseTag(keys_, !initiator_, remote_token_, local_token_));
+    valid = UnderAnyKey([&](const ConnectionKeys& keys) {
+      return ConstantTimeEqual(option.key,
+                               FastCloseTag(keys, !initiator_, remote_token_, local_token_));
+    });
   }
   if (!valid) {
     ++services_->counters()->fastclose_refused;

@@ -81,7 +81,7 @@ ConnectionImpl::Picture ConnectionImpl::Look(Time now) const {
     picture.paths.push_back(p.get());
     picture.views.push_back({.id = p->id,
                              .stale = p->stale || p->behind,
-                             .backup = p->backup,
+                             .backup = p->backup(),
                              .srtt = subflow.srtt(),
                              .rttvar = subflow.rttvar(),
                              .cwnd = subflow.cwnd(),
@@ -178,7 +178,7 @@ void ConnectionImpl::ProbeClosedWindow(Time now) {
 void ConnectionImpl::OnAcked(Subflow& subflow, Time, uint32_t bytes) {
   Path* path = Of(subflow);
   if (path == nullptr || closed_) return;
-  if (bytes > 0) path->stale = path->behind = false;
+  if (bytes > 0) path->stale = path->silent = path->behind = false;
   if (!mptcp() && bytes > 0) {
     // One subflow, in order: its acknowledgements are the connection's.
     una_ = std::max(una_, std::min(next_, subflow.Info().bytes_acked));

@@ -112,6 +112,8 @@ Verdict ConnectionImpl::TakeSynAck(Time now, const Segment& segment) {
     MakeSecrets();
   }
   BecomeMptcp(mode, *answer);
+  // Flag C: joins may only go to what ADD_ADDR says (RFC 8684 3.1).
+  if ((answer->flags & MpCapable::kFlagNoJoinHere) != 0) remotes_.clear();
   return Verdict::kAccept;
 }
 
@@ -139,11 +141,13 @@ void ConnectionImpl::ChooseAnswer(const MpCapable& offer, const ListenOptions& o
   if (!token_claimed_) offer_ = Offer::kNone;
 }
 
-MpCapable ConnectionImpl::SynAckOption(Offer answer, bool checksum, uint64_t sender) {
+MpCapable ConnectionImpl::SynAckOption(Offer answer, bool checksum, const PathPolicy& paths,
+                                       uint64_t sender) {
   MpCapable capable;
   capable.form = MpCapable::Form::kSynAck;
   if (answer == Offer::kTls) capable.flags |= MpCapable::kFlagTlsAuth;
   if (checksum) capable.flags |= MpCapable::kFlagChecksum;
+  if (!paths.accept_joins) capable.flags |= MpCapable::kFlagNoJoinHere;
   capable.sender = sender;
   return capable;
 }
@@ -155,7 +159,8 @@ std::optional<MpCapable> ConnectionImpl::AnswerWithoutState(const MpCapable& off
   const Offer answer = AnswerTo(offer, options);
   if (answer == Offer::kNone) return std::nullopt;
   const bool checksum = config.checksum || (offer.flags & MpCapable::kFlagChecksum) != 0;
-  return SynAckOption(answer, checksum, answer == Offer::kTls ? cookie.token : cookie.key.value());
+  return SynAckOption(answer, checksum, config.paths,
+                      answer == Offer::kTls ? cookie.token : cookie.key.value());
 }
 
 uint32_t ConnectionImpl::TokenOf(const MpCapable& answer) {
@@ -206,6 +211,7 @@ void ConnectionImpl::OnEstablished(Subflow& subflow, Time now) {
     path->usable = path->authenticated = true;
     no_path_since_ = kNever;
     ++services_->counters()->joins_accepted;
+    if (path->under_next) TakeOverKeys();
     subflow.SendAck(now);
     return Push(now);
   }
@@ -255,7 +261,8 @@ void ConnectionImpl::FallBack(Time now) {
   carriers_ = {};
   fin_timer_.Cancel();
   fin_due_ = false;
-  confirmation_ = KeyConfirmation();
+  confirmation_ = next_confirmation_ = KeyConfirmation();
+  next_keys_.reset();
   DropParked(now, true);
   held_.clear();
   announcements_.clear();

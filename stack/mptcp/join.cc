@@ -35,12 +35,17 @@ bool ConnectionImpl::PortIsOurs(uint16_t local_port) const {
                              [local_port](const Announcement& a) { return a.port == local_port; });
 }
 
+size_t ConnectionImpl::CountUsable() const {
+  return static_cast<size_t>(
+      std::ranges::count_if(paths_, [](const auto& p) { return !p->dead && p->usable; }));
+}
+
 // HMAC over the nonces of this path; `own`: what we send, else what the peer must send.
 Mac ConnectionImpl::OwnHmac(const Path& path, bool own) const {
   // A and B are the roles of the first handshake, whoever opens this subflow.
   const uint32_t a = initiator_ ? path.nonce_local : path.nonce_remote;
   const uint32_t b = initiator_ ? path.nonce_remote : path.nonce_local;
-  return JoinHmac(keys_, own == initiator_, a, b);
+  return JoinHmac(KeysOf(path), own == initiator_, a, b);
 }
 
 void ConnectionImpl::RefuseHmac(Path* path) {
@@ -62,6 +67,7 @@ bool ConnectionImpl::StartJoin(Time now, const LocalAddress& local, const Remote
   path->joined = path->initiator = true;
   path->local_id = LocalId(local.address);
   path->remote_id = remote.id;
+  path->own_backup = path->told_backup = local.use != UplinkUse::kNormal;
   path->nonce_local = RandomNonce(services_->environment());
   SubflowConfig own = *config;
   own.windows_at_data_level = true;
@@ -86,9 +92,18 @@ Verdict ConnectionImpl::TakeJoinSynAck(Path* path, const Segment& segment) {
   }
   path->nonce_remote = join->nonce;
   path->remote_id = join->address_id;
-  path->backup = path->backup || join->backup;
-  const Mac expected = OwnHmac(*path, false);
-  if (!ConstantTimeEqual(ByteSpan(expected).first(8), ByteSpan(join->hmac).first(8))) {
+  path->peer_backup = join->backup;
+  // The responder chooses, where both hold two keys (PROTOCOL.md 8).
+  const auto matches = [&] {
+    const Mac expected = OwnHmac(*path, false);
+    return ConstantTimeEqual(ByteSpan(expected).first(8), ByteSpan(join->hmac).first(8));
+  };
+  if (!matches()) {
+    path->under_next = next_keys_.has_value();
+    if (path->under_next && matches()) {
+      path->authenticated = true;
+      return Verdict::kAccept;
+    }
     RefuseHmac(path);
     return Verdict::kReset;
   }
@@ -104,7 +119,8 @@ Verdict ConnectionImpl::OnJoinSyn(Time now, const Segment& syn, const LocalAddre
     // Early, so no reason to refuse (PROTOCOL.md 3): the third ACK is still on its way.
     return offer_ == Offer::kTls ? Park(now, syn, local) : Verdict::kDrop;
   }
-  if (closed_ || fallback_ || !mptcp() || !connected_ || key_ == KeyState::kRefused) {
+  if (closed_ || fallback_ || !mptcp() || !connected_ || key_ == KeyState::kRefused ||
+      !services_->config().paths.accept_joins) {
     ++services_->counters()->joins_refused_policy;
     return Verdict::kReset;
   }
@@ -122,7 +138,7 @@ Verdict ConnectionImpl::AcceptJoin(Time now, const Segment& syn, const LocalAddr
     ++half_open;
     if (path->tuple.remote.address == syn.tuple.remote.address) ++from_source;
   }
-  if (alive - half_open >= services_->config().max_subflows_per_connection) {
+  if (alive - half_open >= services_->config().paths.max_subflows) {
     ++services_->counters()->joins_refused_policy;
     join_refusal_ = {true, TcpRst::kTooMuchOutstanding};
     return Verdict::kReset;
@@ -140,9 +156,11 @@ Verdict ConnectionImpl::AcceptJoin(Time now, const Segment& syn, const LocalAddr
   path->joined = true;
   path->local_id = LocalId(local.address);
   path->remote_id = join.address_id;
-  path->backup = join.backup;
+  path->peer_backup = join.backup;
+  path->own_backup = path->told_backup = local.use != UplinkUse::kNormal;
   path->nonce_remote = join.nonce;
   path->nonce_local = RandomNonce(services_->environment());
+  path->under_next = NextIsConfirmed();
   SubflowConfig own = *config;
   own.windows_at_data_level = true;
   own.congestion_group = &congestion_group_;
@@ -162,6 +180,13 @@ Verdict ConnectionImpl::TakeJoinThirdAck(Path* path, const Segment& segment) {
   const Mac expected = OwnHmac(*path, false);
   if (!ConstantTimeEqual(ByteSpan(expected).first(20), ByteSpan(join->hmac))) {
     RefuseHmac(path);
+    return Verdict::kReset;
+  }
+  // Several came at once, and others were first.
+  if (CountUsable() >= services_->config().paths.max_subflows) {
+    ++services_->counters()->joins_refused_policy;
+    path->reset = {true, TcpRst::kTooMuchOutstanding};
+    path->reset_set = true;
     return Verdict::kReset;
   }
   return Verdict::kAccept;

@@ -27,6 +27,8 @@ class KeyConfirmation {
   // The peer's tag came, and is the one that our key makes, or not. A wrong one counts until a
   // right one comes: anybody on the path can send one.
   void OnHeard(Time now, bool right);
+  // The key is none any more: nothing is left to be said.
+  void End() { next_ = kNever; }
   PeerKey peer() const { return peer_; }
   // Until when joins wait for the peer's; not at all is the past.
   Time patience() const { return peer_ == PeerKey::kUnknown ? patience_ : Time{}; }

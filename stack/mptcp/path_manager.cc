@@ -8,11 +8,7 @@
 namespace mptcptls {
 namespace {
 
-constexpr size_t kMaxRemotes = 8, kMaxHeld = 8;  // PROTOCOL.md 3: held ADD_ADDRs
 constexpr Duration kFirstRetry = std::chrono::seconds(1), kMaxRetry = std::chrono::seconds(30);
-constexpr int kMaxAnnouncements = 4;                         // once, and after 1, 2, 4 s
-constexpr Duration kNoPathLimit = std::chrono::seconds(60);  // ours: then it is over
-constexpr Duration kRemovedGrace = std::chrono::seconds(1);  // for a sign of life
 constexpr int kMaxThirdAcks = 6;
 constexpr Duration kNotNow = std::chrono::milliseconds(200);
 
@@ -24,25 +20,76 @@ uint8_t ConnectionImpl::LocalId(const IpAddress& address) {
   return local_ids_[address] = ++last_local_id_;
 }
 
-bool ConnectionImpl::PathExists(const IpAddress& local, const Endpoint& remote) const {
-  return std::ranges::any_of(paths_, [&](const auto& p) {
-    return !p->dead && p->tuple.local.address == local && p->tuple.remote == remote;
-  });
+template <typename Predicate>
+size_t ConnectionImpl::CountAlive(Predicate of) const {
+  return static_cast<size_t>(
+      std::ranges::count_if(paths_, [&](const auto& p) { return !p->dead && of(*p); }));
+}
+
+size_t ConnectionImpl::Alive() const {
+  return CountAlive([](const Path&) { return true; });
+}
+
+size_t ConnectionImpl::Between(const IpAddress& local, const Endpoint& remote) const {
+  return CountAlive(
+      [&](const Path& p) { return p.tuple.local.address == local && p.tuple.remote == remote; });
 }
 
 bool ConnectionImpl::LocalUsed(const IpAddress& local) const {
-  return std::ranges::any_of(
-      paths_, [&](const auto& p) { return !p->dead && p->tuple.local.address == local; });
+  return CountAlive([&](const Path& p) { return p.tuple.local.address == local; }) > 0;
 }
 
-bool ConnectionImpl::UplinkUsed(const std::string& uplink) const {
-  return std::ranges::any_of(paths_,
-                             [&](const auto& p) { return !p->dead && p->uplink == uplink; });
+size_t ConnectionImpl::OnUplink(const std::string& uplink) const {
+  return CountAlive([&](const Path& p) { return p.uplink == uplink; });
 }
 
-bool ConnectionImpl::RemoteUsed(const Endpoint& remote) const {
-  return std::ranges::any_of(paths_,
-                             [&](const auto& p) { return !p->dead && p->tuple.remote == remote; });
+size_t ConnectionImpl::AtRemote(const Endpoint& remote) const {
+  return CountAlive([&](const Path& p) { return p.tuple.remote == remote; });
+}
+
+UplinkUse ConnectionImpl::UseOf(const Path& path) const {
+  for (const LocalAddress& local : services_->local_addresses()) {
+    if (local.address == path.tuple.local.address) return local.use;
+  }
+  return UplinkUse::kNormal;
+}
+
+// What is used there costs: not before all others are gone or silent.
+bool ConnectionImpl::MeteredWaits(const LocalAddress& local) const {
+  if (local.use != UplinkUse::kMetered) return false;
+  return CountAlive([&](const Path& p) {
+           return p.usable && !p.stale && !p.silent && UseOf(p) != UplinkUse::kMetered;
+         }) > 0;
+}
+
+// Two families of one uplink are one path: the peer's address in the other family is for uplinks
+// that have no other.
+bool ConnectionImpl::SpeaksFirstFamily(const LocalAddress& local,
+                                       const RemoteAddress& remote) const {
+  const Family first = first_.remote.address.family;
+  return remote.endpoint.address.family != first &&
+         std::ranges::any_of(services_->local_addresses(), [&](const LocalAddress& other) {
+           return other.uplink == local.uplink && other.address.family == first;
+         });
+}
+
+// How much a further subflow is wanted there: 3 by its uplink, 2 by the peer's address, 1 by the
+// mesh, 0 not at all.
+int ConnectionImpl::Urgency(const LocalAddress& local, const RemoteAddress& remote) const {
+  if (local.address.family != remote.endpoint.address.family || MeteredWaits(local) ||
+      Between(local.address, remote.endpoint) >= local.subflows) {
+    return 0;
+  }
+  if (OnUplink(local.uplink) < local.subflows) return 3;
+  if (AtRemote(remote.endpoint) == 0 && !SpeaksFirstFamily(local, remote)) return 2;
+  return services_->config().paths.full_mesh ? 1 : 0;
+}
+
+bool ConnectionImpl::WantedAgain(const IpAddress& local, const Endpoint& remote) const {
+  const auto from = std::ranges::find(services_->local_addresses(), local, &LocalAddress::address);
+  const auto to = std::ranges::find(remotes_, remote, &RemoteAddress::endpoint);
+  return from != services_->local_addresses().end() && to != remotes_.end() &&
+         Urgency(*from, *to) > 0;
 }
 
 void ConnectionImpl::PathFailed(Time now, const Path& path, const std::string& reason) {
@@ -66,41 +113,33 @@ void ConnectionImpl::ManagePaths(Time now) {
 }
 
 void ConnectionImpl::OpenMissing(Time now) {
-  // A copy: opening may call back.
+  // Copies: opening may call back.
   const std::vector<LocalAddress> locals = services_->local_addresses();
-  const auto allowed = [&](const LocalAddress& local, const RemoteAddress& remote) {
-    if (local.address.family != remote.endpoint.address.family) return false;
-    if (!services_->environment()->RouteMtu(local.address, remote.endpoint.address)) return false;
-    if (PathExists(local.address, remote.endpoint)) return false;
-    const auto retry = retries_.find({local.address, remote.endpoint});
-    return retry == retries_.end() || retry->second.next <= now;
-  };
-  size_t alive = 0;
-  for (const auto& p : paths_) alive += !p->dead;
   const std::vector<RemoteAddress> remotes = remotes_;
-  // Each uplink wants a subflow; an unused remote address is preferred.
-  for (const LocalAddress& local : locals) {
-    if (UplinkUsed(local.uplink) || alive >= services_->config().max_subflows_per_connection) {
-      continue;
-    }
-    const RemoteAddress* best = nullptr;
-    for (const RemoteAddress& remote : remotes) {
-      if (!allowed(local, remote)) continue;
-      if (best == nullptr || (RemoteUsed(best->endpoint) && !RemoteUsed(remote.endpoint))) {
-        best = &remote;
+  const auto allowed = [&](const LocalAddress& local, const RemoteAddress& remote) {
+    const auto retry = retries_.find({local.address, remote.endpoint});
+    if (retry != retries_.end() && retry->second.next > now) return false;
+    return services_->environment()->RouteMtu(local.address, remote.endpoint.address).has_value();
+  };
+  // The most urgent one first; among equals an address of the peer that has few subflows.
+  while (!closed_ && Alive() < services_->config().paths.max_subflows) {
+    const LocalAddress* from = nullptr;
+    const RemoteAddress* to = nullptr;
+    std::pair<int, size_t> best{0, 0};
+    for (const LocalAddress& local : locals) {
+      for (const RemoteAddress& remote : remotes) {
+        const int urgency = Urgency(local, remote);
+        if (urgency == 0 || !allowed(local, remote)) continue;
+        const std::pair rank{-urgency, AtRemote(remote.endpoint)};
+        if (from != nullptr && rank >= best) continue;
+        best = rank;
+        from = &local;
+        to = &remote;
       }
     }
-    if (best != nullptr && StartJoin(now, local, *best)) ++alive;
-  }
-  // So does each address of the peer.
-  for (const RemoteAddress& remote : remotes) {
-    if (RemoteUsed(remote.endpoint) || alive >= services_->config().max_subflows_per_connection) {
-      continue;
-    }
-    for (const LocalAddress& local : locals) {
-      if (!allowed(local, remote)) continue;
-      if (StartJoin(now, local, remote)) ++alive;
-      break;
+    if (from == nullptr) return;
+    if (!StartJoin(now, *from, *to)) {
+      retries_[{from->address, to->endpoint}] = {.next = now + kMaxRetry, .reason = "no port"};
     }
   }
 }
@@ -128,6 +167,9 @@ void ConnectionImpl::OnLocalAddresses(Time now) {
   }
   // A new network: whatever failed before is worth another try.
   retries_.clear();
+  for (const auto& path : paths_) {
+    if (!path->dead) SetOwnBackup(now, path.get(), UseOf(*path) != UplinkUse::kNormal);
+  }
   if (closed_) return;
   SendControl(now);
   ManagePaths(now);
@@ -165,155 +207,6 @@ bool ConnectionImpl::IsLastAlive(const Path& path) const {
   return std::ranges::none_of(paths_, [&](const auto& p) { return p.get() != &path && !p->dead; });
 }
 
-void ConnectionImpl::AnnounceMissing(Time now) {
-  for (const LocalAddress& local : services_->local_addresses()) {
-    const bool known = local_ids_.contains(local.address);
-    if (known || local.address.family != first_.local.address.family) continue;
-    Announcement a;
-    a.id = LocalId(local.address);
-    a.address = local.address;
-    if (!wildcard_) {
-      // A port of the engine's own: another listener may sit on this one.
-      a.port = services_->TakePort(local.address, {first_.remote.address, 0});
-      if (!a.port) continue;
-    }
-    a.next = now;
-    announcements_.push_back(a);
-  }
-  SendControl(now);
-}
-
-// ---- Addresses of the peer
-
-void ConnectionImpl::TakeAddAddr(Time now, const AddAddr& option) {
-  if (!mptcp() || fallback_) return;
-  if (option.echo) {
-    for (Announcement& a : announcements_) {
-      if (a.id == option.address_id && a.address == option.address) {
-        a.echoed = true;
-        a.next = kNever;
-      }
-    }
-    return;
-  }
-  if (mode_ == Mode::kTlsAuth && key_ != KeyState::kPresent) {
-    if (key_ == KeyState::kNone && held_.size() < kMaxHeld) {
-      const bool known = std::ranges::any_of(held_, [&](const AddAddr& h) {
-        return h.address_id == option.address_id && h.address == option.address;
-      });
-      if (!known) held_.push_back(option);
-    } else {
-      ++services_->counters()->add_addr_refused;
-    }
-    return;
-  }
-  const auto expected =
-      AddAddrHmac(keys_, !initiator_, option.address_id, option.address, option.port.value_or(0));
-  if (!ConstantTimeEqual(expected, option.hmac)) {
-    ++services_->counters()->add_addr_refused;
-    return;
-  }
-  TakeVerifiedAddAddr(now, option);
-}
-
-void ConnectionImpl::TakeVerifiedAddAddr(Time now, const AddAddr& option) {
-  AddAddr echo = option;
-  echo.echo = true;
-  echo.hmac = {};
-  if (echoes_.size() < kMaxHeld) echoes_.push_back(echo);
-  const Endpoint endpoint{option.address, option.port.value_or(first_.remote.port)};
-  const auto known = std::ranges::find(remotes_, endpoint, &RemoteAddress::endpoint);
-  if (known != remotes_.end()) {
-    if (known->id != option.address_id) retries_.clear();  // it was taken back and is here again
-    known->id = option.address_id;
-  } else if (remotes_.size() < kMaxRemotes) {
-    remotes_.push_back({option.address_id, endpoint});
-    ++services_->counters()->add_addr_received;
-  } else {
-    ++services_->counters()->add_addr_refused;
-  }
-  SendControl(now);
-  ManagePaths(now);
-}
-
-// RFC 8684 3.4.2: not authenticated, so each affected subflow gets a chance to show that it lives;
-// only future use of the address ends at once.
-void ConnectionImpl::TakeRemoveAddr(Time now, const RemoveAddr& option) {
-  for (uint8_t i = 0; i < option.count; ++i) {
-    const uint8_t id = option.ids[i];
-    std::erase_if(remotes_, [&](const RemoteAddress& r) {
-      return r.id == id && (r.id != 0 || r.endpoint != first_.remote);
-    });
-    std::erase_if(retries_, [&](const auto& retry) {
-      return std::ranges::find(remotes_, retry.first.second, &RemoteAddress::endpoint) ==
-             remotes_.end();
-    });
-    for (const auto& path : paths_) {
-      if (path->dead || path->remote_id != id) continue;
-      // What was on its way here before the address went proves nothing.
-      path->probed_at = now + path->subflow->receive_rtt();
-      path->check_alive_at = now + kRemovedGrace;
-      path->subflow->SendAck(now);
-    }
-  }
-  ArmPathTimer(now);
-}
-
-// ---- Control options go out on pure ACKs of one subflow
-
-bool ConnectionImpl::ControlDue(Time now) const {
-  return !echoes_.empty() || !removals_.empty() || confirmation_.due(now) ||
-         std::ranges::any_of(announcements_,
-                             [now](const Announcement& a) { return a.next <= now; });
-}
-
-void ConnectionImpl::SendControl(Time now) {
-  if (closed_ || !mptcp() || !dss_seen_) return;
-  // Each ACK takes one option; bounded by what there is to say.
-  for (int i = 0; i < 16 && ControlDue(now); ++i) {
-    Path* best = nullptr;
-    for (const auto& path : paths_) {
-      if (path->dead || !path->usable) continue;
-      if (best == nullptr || (best->stale && !path->stale)) best = path.get();
-    }
-    if (best == nullptr) return;
-    for (Announcement& a : announcements_) {
-      if (a.next > now || !echoes_.empty() || !removals_.empty()) continue;
-      if (a.sent >= kMaxAnnouncements) {
-        a.next = kNever;
-        continue;
-      }
-    }
-    new_key_due_ = confirmation_.due(now);
-    const bool new_key = new_key_due_;
-    control_on_ = best->subflow.get();
-    const bool large = std::ranges::any_of(announcements_, [now](const Announcement& a) {
-      return a.next <= now && a.address.family == Family::kV6 && a.port;
-    });
-    if (large && echoes_.empty() && removals_.empty()) {
-      best->subflow->SendBareAck(now);  // 30 bytes do not fit beside timestamps
-    } else {
-      best->subflow->SendAck(now);
-    }
-    control_on_ = nullptr;
-    if (new_key && new_key_due_) {
-      confirmation_.OnNoRoom(now);
-    } else if (new_key) {
-      confirmation_.OnSaid(now);
-      ++services_->counters()->new_key_sent;
-    }
-    new_key_due_ = false;
-    if (closed_) return;
-    // What was said is scheduled again by FillControl() with its time still unknown: set it here.
-    for (Announcement& a : announcements_) {
-      if (a.next == Time::min()) {
-        a.next = now + std::chrono::seconds(1) * (int64_t{1} << std::min(a.sent - 1, 4));
-      }
-    }
-  }
-  ArmPathTimer(now);
-}
-
 // ---- Time
 
 void ConnectionImpl::ArmPathTimer(Time now) {
@@ -322,10 +215,12 @@ void ConnectionImpl::ArmPathTimer(Time now) {
     // Only the subflows' ends are awaited.
     if (!paths_.empty()) next = linger_until_;
   } else {
-    if (no_path_since_ != kNever && !AnyAlive()) next = no_path_since_ + kNoPathLimit;
+    if (no_path_since_ != kNever && !AnyAlive()) {
+      next = no_path_since_ + services_->config().paths.hold;
+    }
     if (orphaned_) next = std::min({next, linger_until_, orphan_check_});
     for (const Announcement& a : announcements_) next = std::min(next, a.next);
-    next = std::min(next, confirmation_.next());
+    next = std::min({next, confirmation_.next(), next_confirmation_.next()});
     if (AwaitsPeersKey(now) && confirmation_.patience() > now) {
       next = std::min(next, confirmation_.patience());
     }
@@ -333,13 +228,11 @@ void ConnectionImpl::ArmPathTimer(Time now) {
     for (const auto& path : paths_) {
       if (path->dead) continue;
       next = std::min({next, path->next_third_ack, path->check_alive_at});
+      if (path->usable && mptcp() && dss_seen_) next = std::min(next, path->next_priority);
     }
     if (initiator_ && MayJoin()) {
       for (const auto& [pair, retry] : retries_) {
-        if (!PathExists(pair.first, pair.second) &&
-            (!LocalUsed(pair.first) || !RemoteUsed(pair.second))) {
-          next = std::min(next, retry.next);
-        }
+        if (WantedAgain(pair.first, pair.second)) next = std::min(next, retry.next);
       }
     }
   }
@@ -362,7 +255,8 @@ void ConnectionImpl::OnPathTimer(Time now) {
     }
     return;
   }
-  if (no_path_since_ != kNever && !AnyAlive() && now >= no_path_since_ + kNoPathLimit) {
+  if (no_path_since_ != kNever && !AnyAlive() &&
+      now >= no_path_since_ + services_->config().paths.hold) {
     return Finish(now, EndReason::kTimedOut);
   }
   if (orphaned_ && now >= linger_until_) return Abort(now);

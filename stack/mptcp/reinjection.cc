@@ -13,6 +13,7 @@
 namespace mptcptls {
 namespace {
 
+constexpr int kSilent = 2;  // ours: timeouts in a row until a metered uplink is worth its price
 constexpr Duration kDataTimeout = std::chrono::seconds(1);  // ours; doubles
 constexpr Duration kMaxDataTimeout = std::chrono::seconds(30);
 
@@ -74,7 +75,12 @@ void ConnectionImpl::OnTimeout(Subflow& subflow, Time now, int consecutive) {
   if (path == nullptr || closed_ || !mptcp()) return;
   const bool others = std::ranges::any_of(
       paths_, [&](const auto& p) { return p.get() != path && !p->dead && p->usable && !p->stale; });
-  if (!others || consecutive < 1) return;
+  if (!others) {
+    if (consecutive < kSilent || path->silent) return;
+    path->silent = true;
+    return ManagePaths(now);  // a metered uplink may take over
+  }
+  if (consecutive < 1) return;
   if (!path->stale) {
     path->stale = true;
     Reinject(now, path);
@@ -95,8 +101,8 @@ const ConnectionImpl::Path* ConnectionImpl::FastestAnswering() const {
   const Path* best = nullptr;
   for (const auto& p : paths_) {
     if (p->dead || !p->usable || p->stale || p->behind || !p->subflow->MaySend()) continue;
-    const bool better = best == nullptr || std::tuple(p->backup, p->subflow->srtt()) <
-                                               std::tuple(best->backup, best->subflow->srtt());
+    const bool better = best == nullptr || std::tuple(p->backup(), p->subflow->srtt()) <
+                                               std::tuple(best->backup(), best->subflow->srtt());
     if (better) best = p.get();
   }
   return best;

@@ -32,13 +32,14 @@ void ConnectionImpl::FillOptions(Subflow& subflow, const SegmentPlan& plan, Mptc
     MpCapable capable;
     if (offer_ == Offer::kTls) capable.flags |= MpCapable::kFlagTlsAuth;
     if (services_->config().checksum) capable.flags |= MpCapable::kFlagChecksum;
+    if (!services_->config().paths.accept_joins) capable.flags |= MpCapable::kFlagNoJoinHere;
     checksum_ = services_->config().checksum;
     out->capable = capable;
     return;
   } else if (plan.kind == Kind::kSynAck) {
     if (offer_ == Offer::kNone || initiator_) return;
-    out->capable =
-        SynAckOption(offer_, checksum_, offer_ == Offer::kTls ? local_token_ : local_key_.value());
+    out->capable = SynAckOption(offer_, checksum_, services_->config().paths,
+                                offer_ == Offer::kTls ? local_token_ : local_key_.value());
     return;
   }
   if (!connected_) return;
@@ -90,6 +91,7 @@ MpCapable ConnectionImpl::ThirdAck(const SegmentPlan& plan) const {
     capable.receiver = remote_key_.value();
   }
   if (checksum_) capable.flags |= MpCapable::kFlagChecksum;
+  if (!services_->config().paths.accept_joins) capable.flags |= MpCapable::kFlagNoJoinHere;
   if (plan.kind == SegmentPlan::Kind::kData) {
     capable.form = checksum_ ? MpCapable::Form::kDataChecksum : MpCapable::Form::kData;
     capable.data_length = plan.mapping.length;
@@ -111,13 +113,14 @@ void ConnectionImpl::FillReset(const Path& path, MptcpOptions* out) const {
     std::copy(key.begin(), key.end(), close.key.begin());
     out->fast_close = close;
   } else if (key_ == KeyState::kPresent) {
-    out->fast_close = FastClose{FastCloseTag(keys_, initiator_, local_token_, remote_token_)};
+    out->fast_close =
+        FastClose{FastCloseTag(SendingKeys(), initiator_, local_token_, remote_token_)};
   }
 }
 
 void ConnectionImpl::FillJoin(Path& path, const SegmentPlan& plan, MptcpOptions* out) {
   MpJoin join;
-  join.backup = path.backup;
+  join.backup = path.own_backup;
   join.address_id = path.local_id;
   join.nonce = path.nonce_local;
   if (plan.kind == SegmentPlan::Kind::kSyn) {
@@ -156,10 +159,14 @@ void ConnectionImpl::FillDss(const SegmentPlan& plan, MptcpOptions* out) {
 
 // One of: what is to be echoed, taken back, announced.
 void ConnectionImpl::FillControl(Path& path, const SegmentPlan& plan, MptcpOptions* out) {
+  if (priority_on_ == path.subflow.get()) {
+    out->prio = MpPrio{path.own_backup};
+    KeepIfFits(out, &MptcpOptions::prio, plan.room);
+  }
   if (control_on_ != path.subflow.get() || plan.kind != SegmentPlan::Kind::kAck) return;
   const auto fits = [&] { return EncodedSize(*out) <= plan.room; };
-  if (new_key_due_ && FillNewKey(plan, out)) {
-    new_key_due_ = false;
+  if (saying_ != nullptr && FillNewKey(plan, out)) {
+    saying_ = nullptr;
     return;
   }
   if (!echoes_.empty()) {
@@ -185,7 +192,8 @@ void ConnectionImpl::FillControl(Path& path, const SegmentPlan& plan, MptcpOptio
   add.address_id = due->id;
   add.address = due->address;
   add.port = due->port;
-  add.hmac = AddAddrHmac(keys_, initiator_, add.address_id, add.address, add.port.value_or(0));
+  add.hmac =
+      AddAddrHmac(SendingKeys(), initiator_, add.address_id, add.address, add.port.value_or(0));
   out->add_addr = add;
   if (!fits()) out->dss.reset();
   if (!fits()) out->add_addr.reset();

@@ -111,7 +111,83 @@ std::vector<Scenario> Catalogue() {
   return all;
 }
 
+// ---- Keys that follow the first ones
+
+// The second path goes and comes back, so that there is a join.
+void Rejoin(Scenario* s, Duration at) {
+  s->events.push_back({at, [](World& w) { w.client().SetUplinkUp(1, false); }});
+  s->events.push_back({at + 200ms, [](World& w) { w.client().SetUplinkUp(1, true); }});
+}
+
+Scenario Renegotiated(const std::string& name, const std::vector<Duration>& client,
+                      const std::vector<Duration>& server, uint32_t replaced) {
+  Scenario s = Base(name);
+  s.exchanges[0].server.send_bytes = 32 * kMiB;
+  s.exchanges[0].client.renegotiations = client;
+  s.exchanges[0].server.renegotiations = server;
+  s.check = [replaced](World& w, std::vector<std::string>* failures) {
+    for (const SimProgram* p : {w.pair(0).client.get(), w.pair(0).server.get()}) {
+      const uint32_t times = p->final_info().keys_replaced;
+      Wants(failures, times == replaced, p->name() + ": replaced " + std::to_string(times));
+    }
+    Wants(failures, w.Sum(&Counters::joins_refused_hmac) == 0, "a join was refused");
+    Wants(failures, w.Sum(&Counters::joins_accepted) >= 4, "nothing joined again");
+  };
+  return s;
+}
+
+std::vector<Scenario> LaterCatalogue() {
+  std::vector<Scenario> all;
+  Scenario both = Renegotiated("the_next_join_is_under_the_new_keys", {500ms}, {510ms}, 1);
+  Rejoin(&both, 1s);
+  all.push_back(both);
+  Scenario server_first = Renegotiated("the_servers_handshake_ends_first", {560ms}, {500ms}, 1);
+  Rejoin(&server_first, 1s);
+  all.push_back(server_first);
+  for (const bool client : {true, false}) {
+    Scenario alone =
+        Renegotiated(client ? "the_client_alone" : "the_server_alone",
+                     client ? std::vector<Duration>{500ms} : std::vector<Duration>{},
+                     client ? std::vector<Duration>{} : std::vector<Duration>{500ms}, 0);
+    Rejoin(&alone, 1s);
+    all.push_back(alone);
+  }
+  Scenario between = Renegotiated("a_join_between_the_two_handshakes", {500ms}, {1500ms}, 1);
+  Rejoin(&between, 700ms);
+  Rejoin(&between, 2s);
+  all.push_back(between);
+  Scenario twice = Renegotiated("twice_without_a_join", {500ms, 900ms}, {510ms, 910ms}, 2);
+  Rejoin(&twice, 1500ms);
+  all.push_back(twice);
+  Scenario rejoined = Renegotiated("twice_with_joins", {500ms, 1500ms}, {510ms, 1510ms}, 2);
+  Rejoin(&rejoined, 1s);
+  Rejoin(&rejoined, 2s);
+  all.push_back(rejoined);
+  // Nobody knows what a peer that never said NEW_KEY does.
+  Scenario silent = Renegotiated("the_first_key_was_never_confirmed", {500ms}, {510ms}, 0);
+  silent.prepare = [](World& w) {
+    for (size_t path : {0u, 1u}) {
+      for (Link* link : {&w.up(path), &w.down(path)}) {
+        link->AddLossPattern([](const TcpView& p, uint64_t) { return IsNewKey(p); });
+      }
+    }
+  };
+  Rejoin(&silent, 1s);
+  all.push_back(silent);
+  // An abort after the change is proven by what is new, and taken.
+  Scenario abort = Renegotiated("fastclose_under_the_new_keys", {500ms}, {510ms}, 1);
+  Rejoin(&abort, 1s);
+  abort.exchanges[0].client.ending = Ending::kAbortAfterReceiving;
+  abort.exchanges[0].client.abort_after = 16 * kMiB;
+  abort.expect.client_end = EndReason::kAborted;
+  abort.expect.server_end = EndReason::kReset;
+  abort.expect.delivered = false;
+  all.push_back(abort);
+  return all;
+}
+
 SCENARIO_SUITE(NewKey, Catalogue);
+SCENARIO_SUITE(LaterKeys, LaterCatalogue);
 
 }  // namespace
 }  // namespace mptcptls::sim

@@ -196,6 +196,16 @@ void SimProgram::GiveKeys(Time now) {
   simulator_->trace().Note(now, name_ + " has keys");
   connection_->SetKeys(now, ConnectionKeys::FromExporter(exported));
   if (connection_ != nullptr && connection_->WantsKeys()) Fail(now, "wants keys after SetKeys");
+  for (size_t i = 0; i < plan_.renegotiations.size(); ++i) {
+    simulator_->queue().After(plan_.renegotiations[i], [this, i] { Renegotiate(i); });
+  }
+}
+
+void SimProgram::Renegotiate(size_t number) {
+  if (closed_ || orphaned_) return;
+  std::array<uint8_t, 16> exported;
+  Rng(Mix(exchange_ + (number + 1) * 0x10001)).Fill(exported);
+  connection_->ReplaceKeys(simulator_->now(), ConnectionKeys::FromExporter(exported));
 }
 
 void SimProgram::Write(Time now) {

@@ -38,6 +38,8 @@ struct ProgramPlan {
   bool refuse_keys = false;           // the handshake ends without keys (RefuseKeys)
   std::optional<uint64_t> wrong_key;  // keys of another session
   Duration key_delay{0};              // from the handshake's end to SetKeys
+  // Further handshakes, each at this time after the first keys; each has keys of its own.
+  std::vector<Duration> renegotiations;
   // Reading: everything at once, or at most read_chunk bytes each read_interval.
   size_t read_chunk = 0;
   Duration read_interval{0};
@@ -107,6 +109,7 @@ class SimProgram : public ConnectionObserver {
   void Write(Time now);
   void MaybeKeys(Time now);
   void GiveKeys(Time now);
+  void Renegotiate(size_t number);
   void MaybeEnd(Time now);
   void At(Time time, bool* scheduled);
   bool Alive(Time now, const char* callback);

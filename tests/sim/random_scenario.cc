@@ -156,6 +156,31 @@ void RandomSchedulers(uint64_t seed, Draw* draw) {
   }
 }
 
+// What the path manager is told, likewise with dice of its own.
+void RandomPathPolicies(uint64_t seed, Draw* draw) {
+  Rng rng(Mix(seed ^ 0x9a7f));
+  if (rng.Chance(0.4)) return;
+  for (const char* side : {"client", "server"}) {
+    std::string line;
+    if (rng.Chance(0.3)) line += " mesh full";
+    if (rng.Chance(0.2)) line += " max-subflows " + Number(1 + rng.Below(6));
+    if (rng.Chance(0.2)) line += " max-addresses " + Number(rng.Below(4));
+    if (rng.Chance(0.1)) line += " announce no";
+    if (rng.Chance(0.1)) line += " accept-joins no";
+    if (!line.empty()) draw->Line(std::string("host ") + side + line);
+  }
+  static constexpr const char* kUses[] = {"normal", "backup", "metered"};
+  for (uint64_t path = 0; path < draw->paths; ++path) {
+    if (path > 0 && rng.Chance(0.15)) draw->Line("second-family " + Number(path));
+    for (const char* side : {" client ", " server "}) {
+      if (rng.Chance(0.6)) continue;
+      std::string line = "use " + Number(path) + side + kUses[rng.Below(3)];
+      if (rng.Chance(0.3)) line += " subflows " + Number(1 + rng.Below(4));
+      draw->Line(rng.Chance(0.7) ? line : "at " + Us(Microseconds(rng, 0, 6000)) + " " + line);
+    }
+  }
+}
+
 // Failures that pass: a silent hole of a few seconds on any path; addresses that go and come on
 // the further ones, and where `anywhere` on the first one too.
 void RandomFailures(Rng& rng, bool anywhere, Draw* draw) {
@@ -205,6 +230,7 @@ std::string RandomScenarioText(uint64_t seed) {
   RandomPolicies(rng, &draw);
   RandomHosts(rng, &draw);
   RandomSchedulers(seed, &draw);
+  RandomPathPolicies(seed, &draw);
   for (uint64_t left = 1 + rng.Below(rng.Chance(0.1) ? 10 : 3); left > 0; --left) {
     RandomExchange(rng, &draw);
   }

@@ -194,6 +194,23 @@ Action ParseRouteEvent(Words* words, size_t paths) {
   return [=](World& w) { HostAt(w, side).SetRouted(path, routed); };
 }
 
+}  // namespace
+
+Action ParseUse(Words* words, size_t paths) {
+  const size_t path = ParsePath(words, paths);
+  const auto side = words->Choice<Side>("side", kSides);
+  static constexpr std::pair<std::string_view, UplinkUse> kUses[] = {
+      {"normal", UplinkUse::kNormal},
+      {"backup", UplinkUse::kBackup},
+      {"metered", UplinkUse::kMetered}};
+  const auto use = words->Choice<UplinkUse>("use", kUses);
+  const size_t subflows =
+      words->Take("subflows") ? words->NumberFrom("number of subflows", 1, 8) : 1;
+  return [=](World& w) { HostAt(w, side).SetUse(path, use, subflows); };
+}
+
+namespace {
+
 Action ParseSet(Words* words, size_t paths) {
   const Place place = ParsePlace(words, paths);
   const Words rest = *words;
@@ -282,7 +299,7 @@ Action ParseEvent(Words* words, size_t paths) {
   static constexpr std::pair<std::string_view, Parse> kEvents[] = {
       {"hole", ParseHole}, {"link", ParseLinkEvent}, {"route", ParseRouteEvent},
       {"set", ParseSet},   {"rebind", ParseRebind},  {"abort", ParseAbort},
-      {"box", ParseBox},   {"lose", ParseLoss},
+      {"use", ParseUse},   {"box", ParseBox},        {"lose", ParseLoss},
   };
   return words->Choice<Parse>("event", kEvents)(words, paths);
 }

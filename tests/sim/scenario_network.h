@@ -12,9 +12,10 @@ namespace mptcptls::sim {
 
 using Action = std::function<void(World&)>;
 
-// What follows the words `box`, `lose`, and `at TIME`; `paths` bounds the numbers of paths.
+// What follows the words `box`, `lose`, `use` and `at TIME`; `paths` bounds the numbers of paths.
 Action ParseBox(Words* words, size_t paths);
 Action ParseLoss(Words* words, size_t paths);
+Action ParseUse(Words* words, size_t paths);
 Action ParseEvent(Words* words, size_t paths);
 // One property of a link: true when `key` is one, with its value taken from the words.
 bool ParseLinkProperty(const std::string& key, Words* words, LinkConfig* link);

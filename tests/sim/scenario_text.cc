@@ -71,6 +71,7 @@ class Parser {
         {"bottleneck", &Parser::Bottleneck},
         {"mesh", &Parser::Mesh},
         {"dual-stack", &Parser::DualStack},
+        {"second-family", &Parser::SecondFamily},
         {"listen", &Parser::Listen},
         {"host", &Parser::HostLine},
         {"policy", &Parser::Policy},
@@ -79,6 +80,7 @@ class Parser {
         {"server", &Parser::Server},
         {"box", &Parser::Box},
         {"lose", &Parser::Lose},
+        {"use", &Parser::Use},
         {"at", &Parser::At},
         {"within", &Parser::Within},
         {"expect", &Parser::ExpectLine},
@@ -158,6 +160,10 @@ class Parser {
 
   void Bottleneck(Words* w) { Properties(w, &scenario().bottleneck.emplace()); }
   void Mesh(Words*) { scenario().mesh = true; }
+  void SecondFamily(Words* w) {
+    const size_t path = w->NumberFrom("path", 1, PathCount() - 1);
+    scenario().paths[path].second_family = true;
+  }
   void DualStack(Words*) { scenario().dual_stack = true; }
 
   void Listen(Words* w) {
@@ -192,10 +198,24 @@ class Parser {
       config->tcp.congestion = w->Choice<CongestionAlgorithm>("algorithm", kChoices);
     } else if (key == "scheduler") {
       config->scheduler = w->Choice<SchedulerKind>("scheduler", kSchedulerNames);
+    } else if (key == "mesh") {
+      static constexpr std::pair<std::string_view, bool> kChoices[] = {{"cover", false},
+                                                                       {"full", true}};
+      config->paths.full_mesh = w->Choice<bool>("mesh", kChoices);
+    } else if (key == "max-subflows") {
+      config->paths.max_subflows = w->NumberFrom("number of subflows", 1, 32);
+    } else if (key == "max-addresses") {
+      config->paths.max_addresses = w->NumberFrom("number of addresses", 0, 64);
+    } else if (key == "announce") {
+      config->paths.announce = w->YesNo("announce");
+    } else if (key == "accept-joins") {
+      config->paths.accept_joins = w->YesNo("accept-joins");
+    } else if (key == "hold") {
+      config->paths.hold = w->Time("hold");
     } else {
       throw Complaint{"'" + key + "' is no property of a host",
                       "one of: segmentation, checksum, send-buffer, receive-buffer, congestion, "
-                      "scheduler"};
+                      "scheduler, mesh, max-subflows, max-addresses, announce, accept-joins, hold"};
     }
   }
 
@@ -319,6 +339,7 @@ class Parser {
   size_t PathCount() const { return std::max<size_t>(result_.scenario.paths.size(), 1); }
 
   void Box(Words* w) { prepare_.push_back(ParseBox(w, PathCount())); }
+  void Use(Words* w) { prepare_.push_back(ParseUse(w, PathCount())); }
   void Lose(Words* w) { prepare_.push_back(ParseLoss(w, PathCount())); }
 
   void At(Words* w) {

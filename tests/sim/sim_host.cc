@@ -34,7 +34,7 @@ std::vector<LocalAddress> SimHost::Addresses() const {
   for (const Interface& i : uplinks_) {
     if (!i.up) continue;
     for (const IpAddress& a : i.uplink->addresses()) {
-      out.push_back({a, i.uplink->name(), i.uplink->up().config().mtu});
+      out.push_back({a, i.uplink->name(), i.uplink->up().config().mtu, i.use, i.subflows});
     }
   }
   return out;
@@ -56,6 +56,12 @@ void SimHost::SetUplinkUp(size_t index, bool up) {
 void SimHost::SetRouted(size_t index, bool routed) {
   uplinks_[index].routed = routed;
   host_->RoutesChanged(simulator_->now());
+}
+
+void SimHost::SetUse(size_t index, UplinkUse use, size_t subflows) {
+  uplinks_[index].use = use;
+  uplinks_[index].subflows = subflows;
+  host_->SetLocalAddresses(simulator_->now(), Addresses());
 }
 
 void SimHost::Receive(Packet packet) {

@@ -28,6 +28,8 @@ class SimHost : public Node, public Environment {
   void SetUplinkUp(size_t index, bool up);
   // Its addresses stay, its routes go and come; the host is told.
   void SetRouted(size_t index, bool routed);
+  // What the interface is for, as an [[uplink]] of the engine's configuration says.
+  void SetUse(size_t index, UplinkUse use, size_t subflows);
 
   Host& host() { return *host_; }
   Uplink& uplink(size_t index) { return *uplinks_[index].uplink; }
@@ -57,6 +59,8 @@ class SimHost : public Node, public Environment {
     Uplink* uplink;
     bool up;
     bool routed = true;
+    UplinkUse use = UplinkUse::kNormal;
+    size_t subflows = 1;
   };
   Interface* Owner(const IpAddress& address);
   std::vector<LocalAddress> Addresses() const;

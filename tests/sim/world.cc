@@ -81,6 +81,7 @@ World::World(const Scenario& scenario, uint64_t seed) : scenario_(scenario), sim
 std::vector<IpAddress> World::Addresses(uint8_t network, size_t path, uint8_t host) const {
   std::vector<IpAddress> addresses = {MakeAddress(scenario_.family, network, path, host)};
   const Family other = scenario_.family == Family::kV4 ? Family::kV6 : Family::kV4;
+  if (scenario_.paths[path].second_family) return {MakeAddress(other, network, path, host)};
   if (scenario_.dual_stack) addresses.push_back(MakeAddress(other, network, path, host));
   return addresses;
 }

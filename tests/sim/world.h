@@ -24,6 +24,7 @@ class World;
 struct PathPlan {
   LinkConfig up;                   // client to server
   std::optional<LinkConfig> down;  // server to client; like `up` when absent
+  bool second_family = false;      // its addresses are of the other family alone
 };
 
 // One connection: what its two programs do, and when it begins.

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "engine/command_cache.h"
 #include "engine/command_down.h"
 #include "engine/command_dump.h"
 #include "engine/command_error.h"
@@ -141,6 +142,18 @@ TEST(CommandConversation, DownReturnsWhenTheEnginesProcessIsGone) {
     EXPECT_TRUE(ended.ok()) << ended;
     // A zombie of ours by now.
     EXPECT_EQ(waitpid(engine.pid(), nullptr, WNOHANG), engine.pid());
+  });
+}
+
+TEST(CommandConversation, CacheSaysWhatIsForgotten) {
+  RUN_IN_FRESH_NAMESPACE([] {
+    const FakeEngine engine([](int connection) {
+      if (TakeRequest(connection).verb != Verb::kForget) _exit(1);
+      SendReply(connection, 0, "forgotten: 3 \x1b[31mdestinations");
+    });
+    const auto forgotten = Forget(control::Address());
+    ASSERT_TRUE(forgotten.ok()) << forgotten.status();
+    EXPECT_EQ(*forgotten, "forgotten: 3 ?[31mdestinations");
   });
 }
 

@@ -22,8 +22,10 @@ constexpr char kStatus[] = R"json({
  "engine": {"pid": 4711, "version": "0.1.0", "uptime_s": 3725.5, "config": "/etc/mptcptls.toml",
             "installed": ["TUN device mptcptls0", "nftables table netdev mptcptls"],
             "idle_timeout_s": 60},
- "uplinks": [{"interface": "l1", "address": "10.9.1.1", "mtu": 1500, "running": true},
-             {"interface": "l2", "address": "10.9.2.1", "mtu": 9000, "running": false}],
+ "uplinks": [{"interface": "l1", "address": "10.9.1.1", "mtu": 1500, "running": true,
+              "use": "normal, 2 subflows"},
+             {"interface": "l2", "address": "10.9.2.1", "mtu": 9000, "running": false,
+              "use": "metered"}],
  "listeners": [{"address": "0.0.0.0:443", "program": "nginx", "pid": 12, "uid": 0,
                 "captured": true, "reason": "", "auth": "auto", "waiting": 0, "accepted": 12},
                {"address": "[::]:8080", "program": "python3", "pid": 1234, "uid": 1000,
@@ -70,9 +72,9 @@ installed on this host
   TUN device mptcptls0
   nftables table netdev mptcptls
 uplinks
-  INTERFACE  ADDRESS    MTU  STATE
-  l1         10.9.1.1  1500  up
-  l2         10.9.2.1  9000  down
+  INTERFACE  ADDRESS    MTU  STATE  USE
+  l1         10.9.1.1  1500  up     normal, 2 subflows
+  l2         10.9.2.1  9000  down   metered
 listeners
   ADDRESS      PROGRAM         UID  AUTH  ACCEPTED  WAITING  CAPTURED
   0.0.0.0:443  nginx[12]         0  auto        12        0  yes
@@ -95,6 +97,16 @@ TEST(CommandStatus, AllAddsTheCacheAndTheCounters) {
   const std::string all = TextOf(status, {.all = true});
   EXPECT_THAT(all, HasSubstr("tls-auth, confirms keys    9 min 59 s\n"));
   EXPECT_THAT(all, HasSubstr("RstTX           18446744073709551615\n"));
+}
+
+TEST(CommandStatus, TheCacheAloneIsATable) {
+  const auto text = CacheText(kStatus, 0);
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(*text, R"(what peers are known to speak
+  LOCAL     REMOTE        CAPABILITY               FORGOTTEN IN
+  10.9.1.1  10.9.1.2:443  tls-auth, confirms keys    9 min 59 s
+)");
+  EXPECT_FALSE(CacheText("{}", 0).ok());
 }
 
 TEST(CommandStatus, OnlyTheLastClosedConnectionsAreShown) {

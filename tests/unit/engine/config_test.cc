@@ -83,6 +83,21 @@ token_server_id = 15
 syn_queue = 1
 max_orphans = 1000000
 max_time_waits = 77
+[paths]
+mesh = "full"
+max_subflows = 32
+max_addresses = 0
+announce = false
+accept_joins = false
+hold = 5
+[[uplink]]
+name = "wwan*"
+family = "ipv6"
+use = "never"
+[[uplink]]
+name = "wwan*"
+use = "metered"
+subflows = 3
 [[rule]]
 to = "198.51.100.0/24"
 auth = "tls"
@@ -112,11 +127,67 @@ scheduler = "redundant"
   EXPECT_EQ(config.syn_queue, 1u);
   EXPECT_EQ(config.max_orphans, 1000000u);
   EXPECT_EQ(config.max_time_waits, 77u);
+  EXPECT_TRUE(config.paths.full_mesh);
+  EXPECT_EQ(config.paths.max_subflows, 32u);
+  EXPECT_EQ(config.paths.max_addresses, 0u);
+  EXPECT_FALSE(config.paths.announce);
+  EXPECT_FALSE(config.paths.accept_joins);
+  EXPECT_EQ(config.paths.hold, std::chrono::seconds(5));
+  ASSERT_EQ(config.uplinks.size(), 2u);
+  EXPECT_TRUE(config.uplinks[0].never);
+  EXPECT_EQ(config.uplinks[0].family, Family::kV6);
+  EXPECT_EQ(config.uplinks[1].use, UplinkUse::kMetered);
+  EXPECT_EQ(config.uplinks[1].subflows, 3u);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), false), AuthPolicy::kTls);
   EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), true), AuthPolicy::kKeys);
   EXPECT_EQ(config.RuleFor(At("198.51.101.7", 443), false), std::nullopt);
   EXPECT_EQ(config.SchedulerFor(At("198.51.100.7", 443), true), SchedulerKind::kRedundant);
   EXPECT_EQ(config.SchedulerFor(At("198.51.100.7", 443), false), std::nullopt);
+}
+
+// ---- Uplinks
+
+LocalAddress Uplink(const std::string& name, const std::string& address) {
+  return {IpAddress::Parse(address).value(), name};
+}
+
+TEST(Config, FirstUplinkRuleThatSaysSomethingDecides) {
+  const std::vector<UplinkRule> rules = Parsed(R"(
+uplink = [
+  { name = "wwan*", family = "ipv6", use = "never" },
+  { name = "wwan0", subflows = 2 },
+  { name = "wwan?", use = "metered", subflows = 4 },
+  { name = "*", use = "backup" },
+]
+)")
+                                            .uplinks;
+  EXPECT_EQ(ApplyRules(rules, Uplink("wwan0", "2001:db8::1")), std::nullopt);
+  const auto first = ApplyRules(rules, Uplink("wwan0", "192.0.2.1"));
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->use, UplinkUse::kMetered);
+  EXPECT_EQ(first->subflows, 2u);
+  const auto second = ApplyRules(rules, Uplink("wwan1", "192.0.2.1"));
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->subflows, 4u);
+  const auto other = ApplyRules(rules, Uplink("eth0", "2001:db8::1"));
+  ASSERT_TRUE(other.has_value());
+  EXPECT_EQ(other->use, UplinkUse::kBackup);
+  EXPECT_EQ(other->subflows, 1u);
+}
+
+TEST(Config, UplinksWithoutRulesAreNormal) {
+  const auto address = ApplyRules({}, Uplink("eth0", "192.0.2.1"));
+  ASSERT_TRUE(address.has_value());
+  EXPECT_EQ(*address, Uplink("eth0", "192.0.2.1"));
+}
+
+// What is said for the use of an interface is not undone by a later "never".
+TEST(Config, LaterNeverIsTooLate) {
+  const auto rules =
+      Parsed("uplink = [{ name = \"eth0\", use = \"normal\" }, { name = \"*\", use = \"never\" }]")
+          .uplinks;
+  EXPECT_TRUE(ApplyRules(rules, Uplink("eth0", "192.0.2.1")).has_value());
+  EXPECT_FALSE(ApplyRules(rules, Uplink("eth1", "192.0.2.1")).has_value());
 }
 
 TEST(Config, CongestionControlIsChosenByName) {
@@ -221,6 +292,19 @@ TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
       {"token_server_id_bits = 4\ntoken_key_file = \"/etc/passwd\"", "2:18",
        "others than its owner"},
       {"rule = 1", "1:8", "a list [ ... ]"},
+      {"paths = 1", "1:9", "a table [paths]"},
+      {"[paths]\nmesh = true", "2:8", "one of \"cover\", \"full\""},
+      {"[paths]\nmax_subflows = 0", "2:16", "from 1 to 32"},
+      {"[paths]\nmax_addresses = 65", "2:17", "from 0 to 64"},
+      {"[paths]\nhold = 0", "2:8", "from 1 to"},
+      {"[paths]\nsubflows = 1", "2:12", "known here are: accept_joins, announce"},
+      {"uplink = [1]", "1:11", "[[uplink]] with name"},
+      {"[[uplink]]\nname = \"eth0\"", "1:1", "and use or subflows"},
+      {"[[uplink]]\nuse = \"backup\"", "1:1", "the name of its interface"},
+      {"[[uplink]]\nname = \"eth0\"\nuse = \"off\"", "3:7",
+       "one of \"backup\", \"metered\", \"never\", \"normal\""},
+      {"[[uplink]]\nname = \"eth0\"\nfamily = 4", "3:10", "one of \"ipv4\", \"ipv6\""},
+      {"[[uplink]]\nname = \"eth0\"\nsubflows = 33", "3:12", "from 1 to 32"},
       {"rule = [1]", "1:9", "[[rule]] with to or listen, and auth or scheduler"},
       {"[[rule]]\nto = 443", "1:1", "a rule needs auth or scheduler"},
       {"[[rule]]\nauth = \"tls\"", "1:1", "one of to and listen"},

@@ -109,6 +109,7 @@ TEST_F(ControlServerTest, EveryVerbHasItsOneLength) {
                {control::Verb::kGetOption, sizeof(control::OptionRequest)},
                {control::Verb::kSetOption, sizeof(control::OptionRequest)},
                {control::Verb::kReap, sizeof(control::ReapRequest)},
+               {control::Verb::kForget, sizeof(control::ForgetRequest)},
                {control::Verb::kStatus, sizeof(control::Header)},
                {control::Verb::kDump, sizeof(control::Header)},
                {control::Verb::kDown, sizeof(control::Header)}};
@@ -131,7 +132,7 @@ TEST_F(ControlServerTest, EveryVerbHasItsOneLength) {
 }
 
 TEST_F(ControlServerTest, WhatIsNoRequestIsMalformed) {
-  for (const int verb : {0 /* a reply */, 2 /* pending */, 12, 255, 65535})
+  for (const int verb : {0 /* a reply */, 2 /* pending */, 13, 255, 65535})
     EXPECT_EQ(Ask(Bare(static_cast<control::Verb>(verb))), control::kErrorMalformed) << verb;
   control::Header header;
   header.verb = control::Verb::kStatus;
