@@ -84,6 +84,12 @@ Interop::Interop(const InteropOptions& options)
     lab_.Shape(link, options.mbit);
   }
   kernel_.Limit(4, 4);
+  const char* const folder = getenv("INTEROP_TRACE");
+  for (int link = 1; folder != nullptr && link <= options.links; ++link) {
+    const std::string name = Lab::Interface(link);
+    traces_.push_back(std::make_unique<Capture>(
+        lab_.client(), name, std::string(folder) + "/" + name + ".pcap", "tcp", 160));
+  }
 }
 
 void Interop::Talk(const TalkOptions& options) {

@@ -1,6 +1,9 @@
 // One connection between the product at one end and the kernel's MPTCP at the other (RFC 8684
 // mode), in a lab of its own: talkers at both ends, or Debian's curl and nginx.
 //
+// With INTEROP_TRACE=FOLDER in the environment the packets on the client's links are kept there, as
+// lK.pcap.
+//
 // Whatever does not hold throws std::runtime_error that says what: the rows are run by tests and by
 // the table of scripts/interop.sh.
 #ifndef MPTCPTLS_TESTS_NETNS_INTEROP_H_
@@ -15,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/netns/capture.h"
 #include "tests/netns/kernel_mptcp.h"
 #include "tests/netns/lab.h"
 #include "tests/netns/product.h"
@@ -118,6 +122,7 @@ class Interop {
   InteropOptions options_;
   Lab lab_;
   KernelMptcp kernel_;
+  std::vector<std::unique_ptr<Capture>> traces_;
   std::unique_ptr<Child> server_, client_;
   std::set<std::string> allowed_;
   size_t subflows_ = 1;
