@@ -80,8 +80,14 @@ Interop::Interop(const InteropOptions& options)
       kernel_(options.we == Role::kClient ? lab_.server() : lab_.client()) {
   // What the kernel can do there is not ours.
   ours().SetSysctl("net.mptcp.enabled", "0");
-  for (int link = 1; options.mbit > 0 && link <= options.links; ++link) {
-    lab_.Shape(link, options.mbit);
+  for (int link = 1; link <= options.links; ++link) {
+    if (options.mbit > 0) lab_.Shape(link, options.mbit);
+    if (options.both_families) continue;
+    // Addresses of the other family would be announced and joined as well.
+    for (const Host* host : {&lab_.client(), &lab_.server()}) {
+      host->Run(std::string("ip ") + (options.family == Family::kV4 ? "-6" : "-4") +
+                " addr flush dev " + Lab::Interface(link));
+    }
   }
   kernel_.Limit(4, 4);
   const char* const folder = getenv("INTEROP_TRACE");

@@ -43,7 +43,8 @@ struct TalkResult {
 
 struct InteropOptions {
   Role we = Role::kClient;
-  Family family = Family::kV4;
+  Family family = Family::kV4;  // of the first subflow, and the only one there is
+  bool both_families = false;   // there is the other one too
   int links = 2;
   Middle middle = Middle::kBridge;
   int mbit = 20;  // of each link; 0: unshaped

@@ -25,7 +25,8 @@ void ExpectReset(Interop& interop, Child& breaks_off, Child& other) {
 
 std::string KernelBreaksOff(Interop& interop, bool unread) {
   TalkOverAllLinks(interop, "", {.unread = unread});
-  interop.Allow({"MPFastcloseTx"});
+  // Its RSTs carry a reason beside.
+  interop.Allow({"MPFastcloseTx", "MPRstTx"});
   ExpectReset(interop, interop.kernel_talker(), interop.our_talker());
   interop.RequireCounters({{"MPFastcloseTx", 1}}, false);
   return "our program: ECONNRESET; no subflow left";
@@ -33,7 +34,8 @@ std::string KernelBreaksOff(Interop& interop, bool unread) {
 
 std::string WeBreakOff(Interop& interop, bool unread) {
   TalkOverAllLinks(interop, "", {.unread = unread});
-  interop.Allow({"MPFastcloseRx"});
+  // It resets the other subflow, and says why.
+  interop.Allow({"MPFastcloseRx", "MPRstTx"});
   ExpectReset(interop, interop.our_talker(), interop.kernel_talker());
   interop.RequireCounters({{"MPFastcloseRx", 1}}, false);
   return "its program: ECONNRESET; no subflow left";

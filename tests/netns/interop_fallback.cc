@@ -15,7 +15,7 @@ constexpr char kThirdAck[] =
 
 void Strip(Interop& interop, const std::string& which) {
   interop.lab().wire().Run(
-      "nft 'table bridge strip { chain all { type filter hook forward "
+      "nft 'table bridge strip { chain middle { type filter hook forward "
       "priority 0; " +
       which + " counter reset tcp option mptcp; }; }'");
 }

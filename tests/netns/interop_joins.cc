@@ -72,6 +72,29 @@ std::string KernelMeshes(Interop& interop) {
   return "2 x 2 subflows carry";
 }
 
+// The first subflow is IPv4, the second IPv6 and on the other link: each host has both.
+std::string BothFamilies(Interop& interop) {
+  const Lab& lab = interop.lab();
+  if (interop.we_are_client()) {
+    interop.kernel().AddEndpoint(lab.Address(interop.kernels(), 2, Family::kV6) + " dev l2 signal");
+  }
+  interop.Talk({.listen = "::"});
+  const auto over = [&](const std::string& address) {
+    const auto connection = interop.OurConnection();
+    return connection && std::ranges::any_of(connection->subflows, [&](const SubflowStatus& s) {
+             return s.state == "ESTAB" && s.local.starts_with(address);
+           });
+  };
+  const std::string first = interop.Address(interop.ours(), 1);
+  const std::string other = "[" + lab.Address(interop.ours(), 2, Family::kV6) + "]";
+  interop.RequireEventually([&] { return over(first) && over(other); },
+                            "no subflow in each family");
+  interop.NoteSubflows(interop.OurSubflows());
+  interop.AwaitSubflowTraffic();
+  interop.EndWell();
+  return "subflows of both families carry";
+}
+
 // RFC 8684 3.2: a token is the most significant 32 bits of SHA-256(key).
 uint32_t TokenOf(const uint8_t* key) {
   uint8_t digest[SHA256_DIGEST_LENGTH];
@@ -156,6 +179,9 @@ std::vector<InteropRow> JoinRows() {
   add("kernel's subflow endpoint", kS, k4, 2, Middle::kRouter, KernelJoinsTheFirstAddress);
   add("kernel's subflow endpoints", kS, k6, 3, Middle::kRouter, KernelJoinsTheFirstAddress);
   add("kernel's full mesh", kS, k4, 2, Middle::kRouter, KernelMeshes);
+  for (const Role we : {kC, kS}) {
+    rows.push_back({"IPv4, joined over IPv6", {.we = we, .both_families = true}, BothFamilies});
+  }
   add("ip mptcp monitor, ss -M", kC, k4, 2, Middle::kBridge, UsersOfTheKernelSee);
   add("ip mptcp monitor, ss -M", kS, k4, 2, Middle::kBridge, UsersOfTheKernelSee);
   return rows;

@@ -9,7 +9,7 @@ namespace {
 void KillLinkOne(Interop& interop) {
   if (interop.options().middle != Middle::kRouter) return interop.lab().BlackholeOn(1);
   interop.lab().wire().Run(
-      "nft 'table inet dead { chain all { type filter hook forward priority 0; "
+      "nft 'table inet dead { chain middle { type filter hook forward priority 0; "
       "iifname c1 drop; oifname c1 drop; }; }'");
 }
 

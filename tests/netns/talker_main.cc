@@ -188,7 +188,9 @@ class Talker {
     const auto [bytes, in_a_row] = own_.At(said_);
     const ssize_t n = send(fd, bytes, std::min<size_t>(in_a_row, 65536), MSG_NOSIGNAL);
     if (n >= 0) said_ += static_cast<uint64_t>(n);
-    if (n < 0 && errno != EAGAIN) failure_ = strerrorname_np(errno);
+    // The reason, if there is one, is what read() says.
+    if (n < 0 && errno == EPIPE) finished_ = true;
+    if (n < 0 && errno != EPIPE && errno != EAGAIN) failure_ = strerrorname_np(errno);
   }
 
   void Finish(int fd) {
