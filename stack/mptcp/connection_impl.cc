@@ -413,6 +413,8 @@ void ConnectionImpl::Bury(Path* path) {
   services_->RemoveSubflow(path->tuple);
   if (path->joined && !path->authenticated) return;
   ended_.push_back(StatusOf(*path));
+  // What is discarded or about to be aborted still looks alive.
+  ended_.back().tcp.state = TcpState::kClosed;
   if (ended_.size() > kMaxEnded) ended_.pop_front();
 }
 

@@ -69,8 +69,8 @@ std::string KernelTakesBack(Interop& interop) {
     interop.kernel().AddEndpoint(interop.Address(interop.kernels(), 2) + " dev l2 subflow");
   }
   TalkOverAllLinks(interop);
-  // It ends its own subflow, by a RST that names the reason.
-  interop.Allow({"MPRstTx"});
+  // Whoever ends the subflow first names the reason in its RST.
+  interop.Allow({"MPRstTx", "MPRstRx"});
   interop.kernel().DeleteEndpoint(interop.Address(interop.kernels(), 2));
   interop.RequireCounters({{"RmAddrTx", 1}});
   interop.RequireEventually([&] { return HasEvent(interop, "SF_CLOSED"); },

@@ -72,11 +72,13 @@ std::string KernelMeshes(Interop& interop) {
   return "2 x 2 subflows carry";
 }
 
-// The first subflow is IPv4, the second IPv6 and on the other link: each host has both.
+// The first subflow is of one family; the other link is joined in the other one.
 std::string BothFamilies(Interop& interop) {
   const Lab& lab = interop.lab();
+  const bool v4 = interop.options().family == Family::kV4;
+  const Family second = v4 ? Family::kV6 : Family::kV4;
   if (interop.we_are_client()) {
-    interop.kernel().AddEndpoint(lab.Address(interop.kernels(), 2, Family::kV6) + " dev l2 signal");
+    interop.kernel().AddEndpoint(lab.Address(interop.kernels(), 2, second) + " dev l2 signal");
   }
   interop.Talk({.listen = "::"});
   const auto over = [&](const std::string& address) {
@@ -85,12 +87,17 @@ std::string BothFamilies(Interop& interop) {
              return s.state == "ESTAB" && s.local.starts_with(address);
            });
   };
-  const std::string first = interop.Address(interop.ours(), 1);
-  const std::string other = "[" + lab.Address(interop.ours(), 2, Family::kV6) + "]";
+  // As the engine writes an endpoint.
+  const auto text = [](const std::string& address, bool ipv4) {
+    return ipv4 ? address + ":" : "[" + address + "]:";
+  };
+  const std::string first = text(interop.Address(interop.ours(), 1), v4);
+  const std::string other = text(lab.Address(interop.ours(), 2, second), !v4);
   interop.RequireEventually([&] { return over(first) && over(other); },
                             "no subflow in each family");
   interop.NoteSubflows(interop.OurSubflows());
   interop.AwaitSubflowTraffic();
+  interop.RequireCounters({{interop.we_are_client() ? "MPJoinAckRx" : "MPJoinSynAckRx", 1}}, false);
   interop.EndWell();
   return "subflows of both families carry";
 }
@@ -179,8 +186,12 @@ std::vector<InteropRow> JoinRows() {
   add("kernel's subflow endpoint", kS, k4, 2, Middle::kRouter, KernelJoinsTheFirstAddress);
   add("kernel's subflow endpoints", kS, k6, 3, Middle::kRouter, KernelJoinsTheFirstAddress);
   add("kernel's full mesh", kS, k4, 2, Middle::kRouter, KernelMeshes);
+  rows.push_back(
+      {"joined over IPv6", {.we = kC, .family = k4, .both_families = true}, BothFamilies});
+  // An IPv4 socket of the kernel joins no IPv6 address, one of IPv6 joins both.
   for (const Role we : {kC, kS}) {
-    rows.push_back({"IPv4, joined over IPv6", {.we = we, .both_families = true}, BothFamilies});
+    rows.push_back(
+        {"joined over IPv4", {.we = we, .family = k6, .both_families = true}, BothFamilies});
   }
   add("ip mptcp monitor, ss -M", kC, k4, 2, Middle::kBridge, UsersOfTheKernelSee);
   add("ip mptcp monitor, ss -M", kS, k4, 2, Middle::kBridge, UsersOfTheKernelSee);
