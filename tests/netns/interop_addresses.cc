@@ -82,6 +82,7 @@ std::string KernelTakesBack(Interop& interop) {
 std::string WeTakeBack(Interop& interop) {
   TalkOverAllLinks(interop);
   interop.Allow({"MPRstTx"});
+  interop.OtherEndIsGone();
   interop.ours().Run("ip addr del " + interop.Address(interop.ours(), 2) +
                      (interop.options().family == Family::kV4 ? "/24" : "/64") + " dev l2");
   interop.RequireCounters({{"RmAddr", 1}});
