@@ -140,8 +140,10 @@ std::string Traffic(const json& connection) {
 std::string Protocol(const json& connection) {
   const std::string key = Text(connection, "key"), peer_key = Text(connection, "peer_key");
   const std::string scheduler = Text(connection, "scheduler");
+  const uint64_t replaced = Count(connection, "keys_replaced");
   return absl::StrCat(Text(connection, "mode"), Flag(connection, "fallback") ? " (fell back)" : "",
                       key == "none" ? ", no key" : absl::StrCat(", key ", key),
+                      replaced > 0 ? absl::StrCat(", replaced ", replaced, " times") : "",
                       peer_key == "confirmed" || peer_key == "differs"
                           ? absl::StrCat(", the peer's ", peer_key)
                           : "",

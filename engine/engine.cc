@@ -219,10 +219,9 @@ bool Engine::Lives(uint16_t port) const {
   bool lives = false;
   host_->ForEachConnection([&](Connection& connection) {
     const ConnectionInfo info = connection.Info(loop_->now());
-    lives |=
-        info.local.port == port && std::ranges::any_of(info.subflows, [](const auto& subflow) {
-          return subflow.tcp.state != TcpState::kTimeWait && subflow.tcp.state != TcpState::kClosed;
-        });
+    lives |= info.local.port == port && std::ranges::any_of(info.subflows, [](const auto& subflow) {
+               return !subflow.ended && subflow.tcp.state != TcpState::kTimeWait;
+             });
   });
   return lives;
 }

@@ -100,7 +100,7 @@ json ToJson(const ConnectionInfo& info, const SubflowStatus& s) {
   return {{"local", s.tuple.local.ToString()},
           {"remote", s.tuple.remote.ToString()},
           {"uplink", s.uplink},
-          {"state", TcpStateName(s.tcp.state)},
+          {"state", s.ended ? "gone" : TcpStateName(s.tcp.state)},
           {"joined_by", s.joined ? "mp_join" : "mp_capable"},
           {"authenticated_by", AuthenticatedBy(info, s)},
           {"backup", s.backup},
@@ -135,6 +135,7 @@ json ToJson(const ConnectionRecord& record, bool initiator, Time now) {
           {"scheduler", info.mode == Mode::kTcp ? "" : std::string(SchedulerName(info.scheduler))},
           {"key", KeyText(info)},
           {"peer_key", PeerKeyText(info.peer_key)},
+          {"keys_replaced", info.keys_replaced},
           {"state", closed           ? "closed"
                     : info.connected ? "connected"
                                      : "connecting"},

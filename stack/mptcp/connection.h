@@ -57,6 +57,7 @@ struct SubflowStatus {
   bool authenticated = false;  // its handshake proved the keys
   bool backup = false;
   bool stale = false;  // not answering; its data was reinjected
+  bool ended = false;  // no part of the connection any more; `tcp` is of its last moment
   SubflowInfo tcp;
 };
 

@@ -413,8 +413,7 @@ void ConnectionImpl::Bury(Path* path) {
   services_->RemoveSubflow(path->tuple);
   if (path->joined && !path->authenticated) return;
   ended_.push_back(StatusOf(*path));
-  // What is discarded or about to be aborted still looks alive.
-  ended_.back().tcp.state = TcpState::kClosed;
+  ended_.back().ended = true;
   if (ended_.size() > kMaxEnded) ended_.pop_front();
 }
 

@@ -265,6 +265,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   bool WantedAgain(const IpAddress& local, const Endpoint& remote) const;
   void PathFailed(Time now, const Path& path, const std::string& reason);
   uint8_t LocalId(const IpAddress& address);
+  Duration Hold() const;
   void ArmPathTimer(Time now);
   void OnPathTimer(Time now);
 

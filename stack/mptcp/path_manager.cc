@@ -209,6 +209,12 @@ bool ConnectionImpl::IsLastAlive(const Path& path) const {
 
 // ---- Time
 
+// How long a connection waits for a path: no longer than the program wants to wait for its peer.
+Duration ConnectionImpl::Hold() const {
+  const Duration hold = services_->config().paths.hold, user = options_.patience.user_timeout;
+  return user > Duration::zero() && una_ < send_.tail() ? std::min(hold, user) : hold;
+}
+
 void ConnectionImpl::ArmPathTimer(Time now) {
   Time next = kNever;
   if (closed_) {
@@ -216,7 +222,7 @@ void ConnectionImpl::ArmPathTimer(Time now) {
     if (!paths_.empty()) next = linger_until_;
   } else {
     if (no_path_since_ != kNever && !AnyAlive()) {
-      next = no_path_since_ + services_->config().paths.hold;
+      next = no_path_since_ + Hold();
     }
     if (orphaned_) next = std::min({next, linger_until_, orphan_check_});
     for (const Announcement& a : announcements_) next = std::min(next, a.next);
@@ -256,7 +262,7 @@ void ConnectionImpl::OnPathTimer(Time now) {
     return;
   }
   if (no_path_since_ != kNever && !AnyAlive() &&
-      now >= no_path_since_ + services_->config().paths.hold) {
+      now >= no_path_since_ + Hold()) {
     return Finish(now, EndReason::kTimedOut);
   }
   if (orphaned_ && now >= linger_until_) return Abort(now);

@@ -34,7 +34,7 @@ constexpr char kStatus[] = R"json({
 }],
  "connections": [{"id": "00112233445566aa", "program": "curl", "pid": 99, "uid": 0,
    "role": "initiator", "local": "10.9.1.1:61000", "remote": "10.9.1.2:443", "mode": "tls-auth",
-   "scheduler": "blest", "key": "present", "peer_key": "confirmed", "state": "connected", "end": "", "fallback": false, "age_s": 1.2,
+   "scheduler": "blest", "key": "present", "peer_key": "confirmed", "keys_replaced": 2, "state": "connected", "end": "", "fallback": false, "age_s": 1.2,
    "bytes_sent": 1234, "bytes_received": 67108864, "bytes_reinjected": 2048,
    "subflows": [
     {"local": "10.9.1.1:61000", "remote": "10.9.1.2:443", "uplink": "l1", "state": "established",
@@ -48,7 +48,7 @@ constexpr char kStatus[] = R"json({
    "unused_paths": [{"local": "10.9.3.1", "remote": "10.9.1.2:443", "reason": "no route"}]}],
  "closed": [{"id": "00112233445566bb", "program": "nginx", "pid": 12, "uid": 33,
    "role": "responder", "local": "10.9.1.1:443", "remote": "10.9.9.9:5000", "mode": "tcp",
-   "scheduler": "", "key": "none", "peer_key": "not confirmed", "state": "closed", "end": "reset", "fallback": true, "age_s": 60,
+   "scheduler": "", "key": "none", "peer_key": "not confirmed", "keys_replaced": 0, "state": "closed", "end": "reset", "fallback": true, "age_s": 60,
    "bytes_sent": 1, "bytes_received": 2, "bytes_reinjected": 0, "subflows": [],
    "unused_paths": []}],
  "cache": [{"local": "10.9.1.1", "remote": "10.9.1.2:443", "capability": "tls-auth", "confirms_keys": true,
@@ -81,7 +81,7 @@ listeners
   [::]:8080    python3[1234]  1000  tls          0        3  no: the firewall may drop input (listen_allow)
 connections
   curl[99] 10.9.1.1:61000 -> 10.9.1.2:443
-    connected, tls-auth, key present, the peer's confirmed, scheduler blest, sent 1.2 KiB, received 64.0 MiB, reinjected 2.0 KiB, age 1.2 s, uid 0, id 00112233445566aa
+    connected, tls-auth, key present, replaced 2 times, the peer's confirmed, scheduler blest, sent 1.2 KiB, received 64.0 MiB, reinjected 2.0 KiB, age 1.2 s, uid 0, id 00112233445566aa
     UPLINK  LOCAL           REMOTE          SENT  RECEIVED  SHARE      RTT  ADMITTED BY       STATE
     l1      10.9.1.1:61000  10.9.1.2:443  1000 B  47.9 KiB    50%  12.3 ms  mp_capable        established
     l2      10.9.2.1:61001  10.9.1.2:443     0 B  48.8 KiB    50%        -  mp_join, tls key  established, backup, stale, 1.4 KiB resent
