@@ -15,7 +15,7 @@
 namespace mptcptls {
 
 struct ReceivedMapping {
-  Seq ssn;  // relative subflow sequence number of the first byte
+  Seq ssn;              // relative subflow sequence number of the first byte
   uint16_t length = 0;  // payload bytes
   uint64_t dsn = 0;
   bool data_fin = false;  // one more at the end, in what the checksum covers

@@ -30,7 +30,11 @@ void TalkWithEndpoint(Interop& interop, const std::string& flags) {
 std::string BackupFromTheBeginning(Interop& interop) {
   TalkWithEndpoint(interop, " backup");
   interop.RequireCounters({{interop.we_are_client() ? "MPJoinAckRx" : "MPJoinSynAckRx", 1}});
-  interop.Require(interop.IdlesWhile(2, 1), "the backup carries data");
+  if (!interop.IdlesWhile(2, 1)) {
+    // A timeout on the first path, which a busy machine can cause, is a reason; but not for long.
+    interop.Require(interop.OurCounter("rto_fired") > 0, "the backup carries data");
+    interop.RequireEventually([&] { return interop.IdlesWhile(2, 1); }, "the backup goes on");
+  }
   // It gives the dead path up.
   interop.Allow({"SubflowStale", "MPRstRx", "MPRstTx"});
   KillLinkOne(interop);
