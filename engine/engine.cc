@@ -144,7 +144,7 @@ void Engine::TellAddresses() {
 bool Engine::ApplySteering() {
   std::vector<PortRange> ports = ports_.ranges();
   for (const auto& [port, uses] : bound_ports_) ports.push_back({port, port});
-  std::vector<SteeredListener> listeners;
+  std::vector<SteeredListener> listeners(draining_.begin(), draining_.end());
   for (const auto& [id, listener] : listeners_) {
     const auto steered = listener->Steered();
     listeners.insert(listeners.end(), steered.begin(), steered.end());
@@ -207,9 +207,27 @@ bool Engine::ReleaseIf(Predicate dead) {
   const size_t released = std::erase_if(listeners_, [&](const auto& entry) {
     if (!dead(*entry.second)) return false;
     spdlog::info("{} is gone", entry.second->options().endpoint.ToString());
+    for (const SteeredListener& steered : entry.second->Steered()) draining_.insert(steered);
     return true;
   });
-  return released > 0 && ApplySteering();
+  if (released == 0) return false;
+  ForgetDrained();
+  return ApplySteering();
+}
+
+bool Engine::Lives(uint16_t port) const {
+  bool lives = false;
+  host_->ForEachConnection([&](Connection& connection) {
+    const ConnectionInfo info = connection.Info(loop_->now());
+    lives |= info.local.port == port && std::ranges::any_of(info.subflows, [](const auto& subflow) {
+               return !subflow.ended && subflow.tcp.state != TcpState::kTimeWait;
+             });
+  });
+  return lives;
+}
+
+bool Engine::ForgetDrained() {
+  return std::erase_if(draining_, [this](const auto& gone) { return !Lives(gone.port); }) > 0;
 }
 
 bool Engine::ReleaseDead(uint16_t port) {
@@ -251,7 +269,7 @@ void Engine::Tick(Time now) {
   tick_.Set(now + kTick);
   GiveMemoryBack();
   ReleaseIf([](const CapturedListener& listener) { return listener.IsDead(); });
-  if (!steering_error_.empty()) ApplySteering();
+  if (ForgetDrained() || !steering_error_.empty()) ApplySteering();
   if (!Idle()) {
     idle_since_ = now;
     return;

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,10 @@ class Engine final : public LoopClient {
   void GiveMemoryBack();
   template <typename Predicate>
   bool ReleaseIf(Predicate dead);
+  // Whether a connection with this local port has more than a TIME-WAIT left.
+  bool Lives(uint16_t port) const;
+  // True when some of `draining_` are done.
+  bool ForgetDrained();
   void ReleasePort(uint16_t port);
 
   Config config_;
@@ -108,6 +113,9 @@ class Engine final : public LoopClient {
   KernelStreams streams_;
   std::unique_ptr<Host> host_;
   std::map<uint64_t, std::unique_ptr<CapturedListener>> listeners_;
+  // Where listeners were whose connections go on: without these the kernel would get their packets,
+  // and reset them.
+  std::set<SteeredListener> draining_;
   std::deque<DeclinedListener> declined_;
   std::unique_ptr<ControlServer> server_;
   EventCallback on_tun_, on_uplinks_;

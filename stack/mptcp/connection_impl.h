@@ -329,8 +329,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
 
   // ---- data_receive.cc
   void TakeDss(Time now, Path* path, const Segment& segment);
-  void TakeMapping(Time now, Path* path, Seq ssn, uint16_t length, uint64_t dsn,
-                   std::optional<uint16_t> checksum);
+  void TakeMapping(Time now, Path* path, ReceivedMapping mapping);
   void TakeDataFin(Time now, uint64_t offset);
   bool TakeFastClose(Time now, const FastClose& option, const Path* reset);
   void ReceiveAt(Time now, Path* path, uint64_t offset, ByteSpan bytes);

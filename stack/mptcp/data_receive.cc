@@ -88,9 +88,12 @@ Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& seg
   if (o.capable && !initiator_ && !path->joined &&
       (o.capable->form == MpCapable::Form::kData ||
        o.capable->form == MpCapable::Form::kDataChecksum)) {
-    std::optional<uint16_t> checksum;
-    if (o.capable->form == MpCapable::Form::kDataChecksum) checksum = o.capable->checksum;
-    TakeMapping(now, path, Seq{1}, o.capable->data_length, receive_idsn_ + 1, checksum);
+    ReceivedMapping mapping;
+    mapping.ssn = Seq{1};
+    mapping.length = o.capable->data_length;
+    mapping.dsn = receive_idsn_ + 1;
+    if (o.capable->form == MpCapable::Form::kDataChecksum) mapping.checksum = o.capable->checksum;
+    TakeMapping(now, path, std::move(mapping));
   }
   if (o.dss) TakeDss(now, path, segment);
   if (path->dead || closed_) return path->dead ? Verdict::kDrop : Verdict::kAccept;
@@ -133,17 +136,17 @@ void ConnectionImpl::TakeDss(Time now, Path* path, const Segment& segment) {
     ++services_->counters()->mapping_errors;
     return ResetPath(now, path, TcpRst::kMptcpError);
   }
-  TakeMapping(now, path, Seq{dss.ssn}, length, dsn, dss.checksum);
-}
-
-void ConnectionImpl::TakeMapping(Time now, Path* path, Seq ssn, uint16_t length, uint64_t dsn,
-                                 std::optional<uint16_t> checksum) {
-  const auto next = Seq{static_cast<uint32_t>(path->subflow->Info().bytes_received + 1)};
   ReceivedMapping mapping;
-  mapping.ssn = ssn;
+  mapping.ssn = Seq{dss.ssn};
   mapping.length = length;
   mapping.dsn = dsn;
-  mapping.checksum = checksum;
+  mapping.data_fin = dss.data_fin;
+  mapping.checksum = dss.checksum;
+  TakeMapping(now, path, std::move(mapping));
+}
+
+void ConnectionImpl::TakeMapping(Time now, Path* path, ReceivedMapping mapping) {
+  const auto next = Seq{static_cast<uint32_t>(path->subflow->Info().bytes_received + 1)};
   mapped_seen_ = true;
   switch (path->mappings.Add(std::move(mapping), next)) {
     case MappingQueue::Added::kContradiction:
@@ -234,8 +237,9 @@ void ConnectionImpl::ChecksummedPayload(Time now, Path* path, ReceivedMapping* m
                                         ByteSpan bytes) {
   mapping->held.insert(mapping->held.end(), bytes.begin(), bytes.end());
   if (mapping->held.size() < mapping->length) return;
-  const uint16_t sum =
-      DssChecksum(mapping->dsn, mapping->ssn.value, mapping->length, mapping->held);
+  // RFC 8684 3.3.1: over the length as it is in the option, which counts a DATA_FIN.
+  const auto length = static_cast<uint16_t>(mapping->length + (mapping->data_fin ? 1 : 0));
+  const uint16_t sum = DssChecksum(mapping->dsn, mapping->ssn.value, length, mapping->held);
   if (sum != mapping->checksum) return BadChecksum(now, path, mapping->dsn);
   const std::vector<uint8_t> whole = std::exchange(mapping->held, {});
   ReceiveAt(now, path, ReceiveOffset(mapping->dsn), whole);

@@ -15,9 +15,10 @@
 namespace mptcptls {
 
 struct ReceivedMapping {
-  Seq ssn;  // relative subflow sequence number of the first byte
-  uint16_t length = 0;
+  Seq ssn;              // relative subflow sequence number of the first byte
+  uint16_t length = 0;  // payload bytes
   uint64_t dsn = 0;
+  bool data_fin = false;  // one more at the end, in what the checksum covers
   std::optional<uint16_t> checksum;
   std::vector<uint8_t>
       held;  // with checksums: the bytes so far, delivered only when the sum is right

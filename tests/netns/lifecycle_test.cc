@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/netns/capture.h"
 #include "tests/netns/lab.h"
 #include "tests/netns/product.h"
@@ -84,6 +86,33 @@ TEST_F(Lifecycle, KilledInMidTransferItLeavesNothingAndTheNextProgramWorks) {
   })) << difference;
   EXPECT_TRUE(Fetches());
   EXPECT_NE(Product::EnginePid(lab_.client()), engine);
+}
+
+// Its listeners are gone at once, its last answers are not.
+TEST_F(Lifecycle, ServerThatEndsGracefullyFinishesItsAnswers) {
+  for (const int link : {1, 2}) {
+    lab_.Shape(link, 50);
+    // They would be joined at a port of the engine's own, which outlives the listener.
+    lab_.server().Run("ip -6 addr flush dev " + Lab::Interface(link));
+  }
+  nginx_.Start(Product::Environment());
+  const std::string sum = WriteRandomFile(nginx_.www() + "/large", 32 * kMiB);
+  const auto curl = StartCurl(lab_.client(), Options("/large"));
+  ASSERT_TRUE(Eventually([&] { return lab_.client().Counters("l1").rx_bytes > 2 * kMiB; }))
+      << curl->err();
+  kill(nginx_.master(), SIGQUIT);
+  const auto listeners = [&] {
+    return nlohmann::json::parse(Product::Status(lab_.server())->json).at("listeners").size();
+  };
+  ASSERT_TRUE(Eventually([&] { return listeners() == 0; })) << Product::Status(lab_.server())->json;
+  ASSERT_TRUE(curl->Running()) << "the file was too short";
+  const CurlResult result = FinishCurl(*curl, std::chrono::seconds(60));
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_EQ(FileSha256(lab_.folder() + "/copy"), sum);
+  // And then the port is the kernel's again.
+  EXPECT_TRUE(Eventually([&] { return nginx_.master() == 0; }));
+  nginx_.Start();
+  EXPECT_TRUE(Eventually([&] { return Fetches(); }));
 }
 
 TEST_F(Lifecycle, PipelineEndsWhileTheEngineLivesOn) {

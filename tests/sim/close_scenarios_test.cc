@@ -183,6 +183,44 @@ std::vector<Scenario> LostEndCatalogue() {
   return all;
 }
 
+// The segment whose mapping has `length` bytes says DATA_FIN as well, under a checksum of both: so
+// Linux ends its streams, where ours say it alone.
+Middlebox DataFinOnData(uint16_t length) {
+  return [length](Packet packet, std::vector<Packet>* out) {
+    constexpr uint8_t kDss = 2, kDataFin = 0x10, kMapping = 0x04;
+    const auto view = TcpView::Of(packet.bytes);
+    const auto dss = view ? view->FindMptcp(kDss) : std::span<uint8_t>();
+    const auto word = [](std::span<uint8_t> at) { return at[0] << 8 | at[1]; };
+    const auto put = [](std::span<uint8_t> at, int value) {
+      at[0] = static_cast<uint8_t>(value >> 8);
+      at[1] = static_cast<uint8_t>(value);
+    };
+    // Length and checksum are the option's last four bytes.
+    if (!dss.empty() && (dss[3] & kMapping) != 0 && word(dss.last(4)) == length) {
+      dss[3] |= kDataFin;
+      put(dss.last(4), length + 1);
+      // RFC 1624: one more in what is summed up.
+      const int sum = (~word(dss.last(2)) & 0xffff) + 1;
+      put(dss.last(2), ~((sum & 0xffff) + (sum >> 16)));
+      Seal(&packet);
+    }
+    out->push_back(std::move(packet));
+  };
+}
+
+std::vector<Scenario> DataFinCatalogue() {
+  Scenario s = Base("data_fin_on_checksummed_data", 100, 1000);
+  s.connect = ConnectAs(AuthPolicy::kKeys, false);
+  s.expect.mode = Mode::kKeys;
+  s.client_config.checksum = true;
+  s.prepare = [](World& w) { w.down(0).AddMiddlebox(DataFinOnData(1000)); };
+  s.check = [](World& w, std::vector<std::string>* failures) {
+    Wants(failures, w.Sum(&Counters::checksum_errors) == 0, "a right checksum is called wrong");
+  };
+  return {s};
+}
+
+SCENARIO_SUITE(DataFin, DataFinCatalogue);
 SCENARIO_SUITE(Orderly, OrderlyCatalogue);
 SCENARIO_SUITE(Aborted, AbortCatalogue);
 SCENARIO_SUITE(LostEnd, LostEndCatalogue);
