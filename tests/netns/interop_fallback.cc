@@ -41,6 +41,7 @@ std::string StripFromSyn(Interop& interop) {
   Strip(interop, kSyn);
   interop.Allow({"MPCapableFallbackSYNACK"});
   const std::string outcome = ExpectTcp(interop);
+  interop.Require(interop.kernel().Counter("MPCapableSYNRX") == 0, "the option came through");
   if (!interop.we_are_client()) interop.RequireCounters({{"MPCapableFallbackSYNACK", 1}});
   return outcome;
 }
@@ -58,7 +59,8 @@ std::string StripFromThirdAck(Interop& interop) {
   Strip(interop, kThirdAck);
   interop.Allow({"MPCapableFallbackACK", "MPCapableDataFallback", "DssFallback", "InfiniteMapRx"});
   const std::string outcome = ExpectTcp(interop);
-  if (interop.we_are_client()) interop.RequireCounters({{"MPCapableFallbackACK", 1}});
+  interop.RequireCounters(
+      {{interop.we_are_client() ? "MPCapableFallbackACK" : "MPCapableDataFallback", 1}});
   return outcome;
 }
 
@@ -66,7 +68,8 @@ std::string StripFromData(Interop& interop) {
   Strip(interop, kAllButSyns);
   interop.Allow({"MPCapableFallbackACK", "MPCapableDataFallback", "DssFallback"});
   const std::string outcome = ExpectTcp(interop);
-  if (interop.we_are_client()) interop.RequireCounters({{"MPCapableFallbackACK", 1}});
+  interop.RequireCounters(
+      {{interop.we_are_client() ? "MPCapableFallbackACK" : "MPCapableDataFallback", 1}});
   return outcome;
 }
 

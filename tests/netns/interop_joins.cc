@@ -151,7 +151,7 @@ std::string UsersOfTheKernelSee(Interop& interop) {
         return seen == wanted;
       },
       "ip mptcp monitor does not show what happened, under its token");
-  return "monitor and ss: established, joined, closed, right token";
+  return "established, joined, closed, right token";
 }
 
 }  // namespace

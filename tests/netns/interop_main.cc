@@ -51,13 +51,13 @@ Result Run(const InteropRow& row) {
 }
 
 void Print(const std::vector<Result>& results) {
-  printf("\n  %-35s %-6s %-4s  %-49s %-8s %s\n", "row", "we are", "IP", "outcome", "subflows",
+  printf("\n  %-36s %-6s %-4s  %-42s %-8s %s\n", "row", "we are", "IP", "outcome", "subflows",
          "the kernel's counters");
-  const std::string line(175, '-');
+  const std::string line(190, '-');
   printf("  %s\n", line.c_str());
   for (const Result& result : results) {
     const InteropRow& row = *result.row;
-    printf("%s %-35s %-6s %-4s  %-49s %-8zu %s\n", result.good ? " " : "!", row.name.c_str(),
+    printf("%s %-36s %-6s %-4s  %-42s %-8zu %s\n", result.good ? " " : "!", row.name.c_str(),
            Side(row).c_str(), NameOf(row.options.family), result.outcome.c_str(), result.subflows,
            result.counters.c_str());
   }
