@@ -12,11 +12,28 @@ root=$PWD
 mutants() {
   cat <<'TABLE'
 third ACK's HMAC not compared|stack/mptcp/join.cc|s/if (!ConstantTimeEqual(ByteSpan(expected).first(20), ByteSpan(join->hmac)))/if (false)/|sim_scenario_test|*Strangers*hmac*
-SYN/ACK's HMAC not compared|stack/mptcp/join.cc|s/if (!ConstantTimeEqual(ByteSpan(expected).first(8), ByteSpan(join->hmac).first(8)))/if (false)/|sim_scenario_test|*Keys*different_keys*
+SYN/ACK's HMAC not compared|stack/mptcp/join.cc|s/return ConstantTimeEqual(ByteSpan(expected).first(8), ByteSpan(join->hmac).first(8));/return true;/|sim_scenario_test|*Keys*different_keys*
 token not checked|stack/host_input.cc|s/const auto it = by_token_.find(segment.options.mptcp.join->token);/auto it = by_token_.find(segment.options.mptcp.join->token); if (it == by_token_.end()) it = by_token_.begin();/|sim_scenario_test|*Strangers*unknown_token*
-ADD_ADDR's HMAC not checked|stack/mptcp/path_manager.cc|s/if (!ConstantTimeEqual(expected, option.hmac))/if (false)/|sim_scenario_test|*Keys*add_addr*
+ADD_ADDR's HMAC not checked|stack/mptcp/announcements.cc|s/  if (!authentic) {/  if (false) {/|sim_scenario_test|*Keys*add_addr*
 tokens not encrypted|stack/host.cc|s/return config_.token_key ? EncryptToken(.*/return plain;/|sim_scenario_test|*Flood*encrypted*
 NEW_KEY of another key taken|stack/mptcp/new_key.cc|s/ConstantTimeEqual(expected, option.tag)/true/|sim_scenario_test|*NewKey*different_keys*
+later keys not taken over|stack/mptcp/new_key.cc|s/^  keys_ = \*next_keys_;//|sim_scenario_test|*LaterKeys*
+later keys used though unconfirmed|stack/mptcp/new_key.cc|s/  return next_keys_ \&\& next_confirmation_.peer() == PeerKey::kHolds;/  return next_keys_.has_value();/|sim_scenario_test|*LaterKeys*
+first keys replaced though never confirmed|stack/mptcp/new_key.cc|s/^      confirmation_.peer() != PeerKey::kHolds) {/      false) {/|sim_scenario_test|*LaterKeys*never_confirmed*
+only the current key verifies a SYN/ACK|stack/mptcp/join.cc|s/    path->under_next = next_keys_.has_value();/    path->under_next = false;/|sim_scenario_test|*LaterKeys*
+flag C ignored|stack/mptcp/handshake.cc|s/ != 0) remotes_.clear();/ != 0) {}/|sim_scenario_test|*Refusals*takes_no_joins*
+joins not refused by policy|stack/mptcp/join.cc|s/^      !services_->config().paths.accept_joins) {/      false) {/|sim_scenario_test|*Refusals*
+limit on subflows not held|stack/mptcp/join.cc|s/  if (CountUsable() >= services_.*/  if (false) {/|sim_scenario_test|*PathLimits*peers_limit*
+limit on addresses not held|stack/mptcp/announcements.cc|s/AddressesTaken() < services_->config().paths.max_addresses/true/|sim_scenario_test|*PathLimits*no_address_is_taken*
+MP_PRIO never said|stack/mptcp/announcements.cc|s/told_backup == backup ? kNever : now;/told_backup == backup ? kNever : kNever;/|sim_scenario_test|*Backups*
+MP_PRIO said once|stack/mptcp/announcements.cc|s/constexpr int kMaxPriorities = 3; /constexpr int kMaxPriorities = 1; /|sim_scenario_test|*Backups*lost_twice*
+own backup not in MP_JOIN|stack/mptcp/segment_options.cc|s/^  join.backup = path.own_backup;//|sim_scenario_test|*Backups*
+metered uplink opened at once|stack/mptcp/path_manager.cc|s/  if (local.use != UplinkUse::kMetered) return false;/  return false;/|sim_scenario_test|*Metered*
+silence does not open a metered uplink|stack/mptcp/reinjection.cc|s/^    path->silent = true;//|sim_scenario_test|*Metered*silent*
+dual-stack uplinks used twice|stack/mptcp/path_manager.cc|s/AtRemote(remote.endpoint) == 0 \&\& !SpeaksFirstFamily(local, remote)/AtRemote(remote.endpoint) == 0/|sim_scenario_test|*Together*dual_stack*
+other family not announced|stack/mptcp/announcements.cc|s/for (const bool own_family : {true, false}) {/for (const bool own_family : {true}) {/|sim_scenario_test|*Families*
+paths awaited for a minute, whatever is said|stack/mptcp/path_manager.cc|s/  const Duration hold = services_->config().paths.hold, /  const Duration hold = std::chrono::seconds(60), /|sim_scenario_test|*Hold*
+checksum of a DATA_FIN's mapping over too little|stack/mptcp/data_receive.cc|s/mapping->length + (mapping->data_fin ? 1 : 0)/mapping->length/|sim_scenario_test|*data_fin_on_checksummed*
 joins do not wait for NEW_KEY|stack/mptcp/path_manager.cc|s/if (!AwaitsPeersKey(now)) OpenMissing/OpenMissing/|sim_scenario_test|*NewKey*joins_wait*
 FASTCLOSE not answered by RST|stack/mptcp/data_receive.cc|s/    if (&path == reset) {/    if (reset != nullptr) {/|sim_scenario_test|*Together*loses_the_reset*
 MP_FAIL not answered|stack/mptcp/data_receive.cc|s/^  fail_due_ = true;//|sim_scenario_test|*Checksum*

@@ -101,6 +101,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void OnFin(Subflow& subflow, Time now) override;
   void OnInputDone(Subflow& subflow, Time now) override;
   void OnTimeout(Subflow& subflow, Time now, int consecutive) override;
+  void OnTailProbe(Subflow& subflow, Time now) override;
   void OnClosed(Subflow& subflow, Time now, CloseReason reason, const TcpRst* reset) override;
   uint64_t ReceiveWindow(const Subflow& subflow) const override;
   uint64_t ReceiveRoom(const Subflow& subflow) const override;
@@ -318,11 +319,12 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   size_t SendAgain(Time now, Path* path, uint64_t begin, uint64_t end);
   void Penalise(Time now, Path* path);
   void Reinject(Time now, Path* path);
-  const Path* FastestAnswering() const;
+  const Path* FastestAnswering(const Path* but = nullptr) const;
   Path* CarrierOf(const Carriers::Range& range) const;
   void ReinjectBehind();
   void ArmStallTimer(Time now);
   void OnStallTimer(Time now);
+  void GoRound(Time now, Path* carrier);
   void OnDataTimer(Time now);
   void ArmDataTimer(Time now);
   void OnFinTimer(Time now);

@@ -261,8 +261,7 @@ void ConnectionImpl::OnPathTimer(Time now) {
     }
     return;
   }
-  if (no_path_since_ != kNever && !AnyAlive() &&
-      now >= no_path_since_ + Hold()) {
+  if (no_path_since_ != kNever && !AnyAlive() && now >= no_path_since_ + Hold()) {
     return Finish(now, EndReason::kTimedOut);
   }
   if (orphaned_ && now >= linger_until_) return Abort(now);

@@ -97,10 +97,11 @@ ConnectionImpl::Path* ConnectionImpl::CarrierOf(const Carriers::Range& range) co
   return nullptr;
 }
 
-const ConnectionImpl::Path* ConnectionImpl::FastestAnswering() const {
+const ConnectionImpl::Path* ConnectionImpl::FastestAnswering(const Path* but) const {
   const Path* best = nullptr;
   for (const auto& p : paths_) {
-    if (p->dead || !p->usable || p->stale || p->behind || !p->subflow->MaySend()) continue;
+    if (p.get() == but || p->dead || !p->usable || p->stale || p->behind || !p->subflow->MaySend())
+      continue;
     const bool better = best == nullptr || std::tuple(p->backup(), p->subflow->srtt()) <
                                                std::tuple(best->backup(), best->subflow->srtt());
     if (better) best = p.get();
@@ -126,6 +127,22 @@ void ConnectionImpl::OnStallTimer(Time now) {
   if (una_moved_at_ + best->subflow->rto() > now) return ArmStallTimer(now);
   Path* const carrier = CarrierOf(carriers_.ranges().front());
   if (carrier == nullptr || carrier == best || carrier->stale) return;
+  GoRound(now, carrier);
+}
+
+// What the stream waits for is on a path that has been silent for two round trips. The path's own
+// timeout comes only after its probe's (RFC 8985 7.2), which is long for a stream that has others.
+void ConnectionImpl::OnTailProbe(Subflow& subflow, Time now) {
+  Path* const path = Of(subflow);
+  if (path == nullptr || !mptcp() || una_ >= next_ || closed_ || carriers_.empty()) return;
+  if (path->behind || scheduler_->sends_everywhere()) return;
+  if (CarrierOf(carriers_.ranges().front()) == path && FastestAnswering(path) != nullptr) {
+    GoRound(now, path);
+  }
+}
+
+// The carrier gets nothing new until it is heard of, and what the stream waits for goes elsewhere.
+void ConnectionImpl::GoRound(Time now, Path* carrier) {
   carrier->behind = true;
   ++services_->counters()->stalls_ended;
   ReinjectBehind();

@@ -120,6 +120,8 @@ class SubflowOwner {
   virtual void OnInputDone(Subflow& subflow, Time now) = 0;
   // The n-th consecutive retransmission timeout (n >= 1): time to reinject elsewhere.
   virtual void OnTimeout(Subflow& subflow, Time now, int consecutive) = 0;
+  // Silence for two round trips while data is under way: a tail loss probe has left (RFC 8985 7).
+  virtual void OnTailProbe(Subflow& /*subflow*/, Time /*now*/) {}
   // The subflow is dead; nothing is sent or received any more. `reset` is the peer's MP_TCPRST
   // where it sent one.
   virtual void OnClosed(Subflow& subflow, Time now, CloseReason reason, const TcpRst* reset) = 0;

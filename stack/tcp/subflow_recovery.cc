@@ -168,6 +168,7 @@ void Subflow::Impl::OnProbeTimer(Time now) {
   if (last.length() > mss_) index = sent_.SplitAt(last.end() - mss_);
   Retransmit(now, index);
   ArmRetransmit(now);
+  owner_->OnTailProbe(*self_, now);
 }
 
 // RFC 8985 7.4: a probe that repaired the loss by itself hides it from the window, unless the peer
