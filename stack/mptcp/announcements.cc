@@ -51,7 +51,7 @@ void ConnectionImpl::TakeAddAddr(Time now, const AddAddr& option) {
         a.next = kNever;
       }
     }
-    return;
+    return SendControl(now);
   }
   if (mode_ == Mode::kTlsAuth && key_ != KeyState::kPresent) {
     if (key_ == KeyState::kNone && held_.size() < kMaxHeld) {
@@ -163,7 +163,16 @@ bool ConnectionImpl::ControlDue(Time now) const {
   return !echoes_.empty() || !removals_.empty() || confirmation_.due(now) ||
          next_confirmation_.due(now) ||
          std::ranges::any_of(announcements_,
-                             [now](const Announcement& a) { return a.next <= now; });
+                             [&](const Announcement& a) { return MayAnnounce(now, a); });
+}
+
+// One at a time, until it is echoed or its repetition is due: the kernel takes no second ADD_ADDR
+// while it is busy with the first.
+bool ConnectionImpl::MayAnnounce(Time now, const Announcement& announcement) const {
+  if (announcement.next > now) return false;
+  return announcement.sent > 0 || std::ranges::none_of(announcements_, [now](const Announcement& a) {
+           return a.sent == 1 && a.next > now && a.next != kNever;
+         });
 }
 
 void ConnectionImpl::SendControl(Time now) {

@@ -278,6 +278,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void TakeRemoveAddr(Time now, const RemoveAddr& option);
   void SendControl(Time now);
   bool ControlDue(Time now) const;
+  bool MayAnnounce(Time now, const Announcement& announcement) const;
   void TakePrio(Time now, Path* path, const MpPrio& option);
   void SetOwnBackup(Time now, Path* path, bool backup);
   void SendPriorities(Time now);

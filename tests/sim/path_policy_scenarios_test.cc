@@ -120,6 +120,32 @@ std::vector<Scenario> LimitCatalogue() {
     s.expect.subflows = announces ? 2 : 1;
     all.push_back(s);
   }
+  // The kernel takes no second ADD_ADDR while it is busy with the first.
+  Scenario turns = Download("addresses_are_announced_in_turn", 4, 8 * kMiB);
+  turns.expect.subflows = 4;
+  auto open = std::make_shared<std::array<int, 3>>();  // unanswered now, at most, in all
+  turns.prepare = [open](World& w) {
+    *open = {};
+    for (size_t path = 0; path < 4; ++path) {
+      for (const bool up : {true, false}) {
+        (up ? w.up(path) : w.down(path)).AddMiddlebox([open, up](Packet packet, auto* out) {
+          const auto view = TcpView::Of(packet.bytes);
+          if (view && !view->FindMptcp(kAddAddr).empty()) {
+            auto& [now, most, total] = *open;
+            now += up ? -1 : 1;  // echoed, announced
+            most = std::max(most, now);
+            total += up ? 0 : 1;
+          }
+          out->push_back(std::move(packet));
+        });
+      }
+    }
+  };
+  turns.check = [open](World&, std::vector<std::string>* failures) {
+    Wants(failures, (*open)[1] == 1 && (*open)[2] == 3,
+          std::to_string((*open)[2]) + " announced, " + std::to_string((*open)[1]) + " at a time");
+  };
+  all.push_back(turns);
   Scenario none = Download("no_address_is_taken", 2);
   none.mesh = true;
   none.client_config.paths.max_addresses = 0;
