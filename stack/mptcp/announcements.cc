@@ -170,7 +170,8 @@ bool ConnectionImpl::ControlDue(Time now) const {
 // while it is busy with the first.
 bool ConnectionImpl::MayAnnounce(Time now, const Announcement& announcement) const {
   if (announcement.next > now) return false;
-  return announcement.sent > 0 || std::ranges::none_of(announcements_, [now](const Announcement& a) {
+  return announcement.sent > 0 ||
+         std::ranges::none_of(announcements_, [now](const Announcement& a) {
            return a.sent == 1 && a.next > now && a.next != kNever;
          });
 }
