@@ -1,15 +1,18 @@
 #!/bin/bash
 # Installs what is missing, builds, and runs every test and the linters.
-#   scripts/test.sh           everything: linters, unit and simulation tests with AddressSanitizer and
-#                             UBSan, fuzzers' smoke runs, then all tests (unit, simulation, namespaces)
+#   scripts/test.sh           everything: unit and simulation tests with AddressSanitizer and UBSan,
+#                             fuzzers' smoke runs, tests in namespaces and linters, and without
+#                             sanitizers the unit and simulation tests
 #   scripts/test.sh --quick   unit and simulation tests only
 # Exit status 0 means that everything passed; no test is skipped.
 source "$(dirname "$0")/common.sh"
 
 # The ctest labels that need no root.
 PORTABLE='^(unit|sim)$'
+# Those that need it.
+NAMESPACES='^netns$'
 
-usage() { sed -n '2,6s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
 
 PORTABLE_TARGETS=(tests/unit/all tests/sim/all)
 
@@ -42,15 +45,38 @@ fuzz_smoke() {
   build_preset fuzz tests/fuzz/all && run_ctest fuzz -L '^fuzz$'
 }
 
+# The linters take what the processors have left while tests wait (SCHED_IDLE): in namespaces that is
+# most of the time.
+start_linters() {
+  linters_log=$(mktemp)
+  setsid chrt --idle 0 "$ROOT/scripts/lint.sh" >"$linters_log" 2>&1 &
+  linters=$!
+  trap stop_linters EXIT
+}
+
+stop_linters() {
+  if kill -0 "$linters" 2>/dev/null; then kill -- -"$linters"; fi
+  rm -f "$linters_log"
+}
+
+finish_linters() {
+  local status=0
+  wait "$linters" || status=$?
+  cat "$linters_log"
+  return "$status"
+}
+
 everything() {
   require_lab
   install_dependencies
   build_preset release
-  step "linters" "$ROOT/scripts/lint.sh"
   step "unit and simulation tests with sanitizers" sanitized
   if [ -d "$ROOT/tests/fuzz" ]; then step "fuzzers" fuzz_smoke; fi
+  start_linters
+  step "tests in namespaces" run_ctest release -L "$NAMESPACES"
+  step "linters" finish_linters
   # Last, so that the output ends with ctest's own summary.
-  step "all tests" run_ctest release
+  step "all other tests" run_ctest release -LE "$NAMESPACES"
   [ ${#failed[@]} = 0 ] || fail "failed: ${failed[*]}" "look above for each"
 }
 
