@@ -20,7 +20,7 @@ uint8_t Byte(size_t number) {
 std::vector<const SubflowStatus*> Listed(const ConnectionInfo& info) {
   std::vector<const SubflowStatus*> listed;
   for (const SubflowStatus& s : info.subflows) {
-    if (s.tcp.state != TcpState::kClosed && s.tcp.state != TcpState::kTimeWait)
+    if (!s.ended && s.tcp.state != TcpState::kClosed && s.tcp.state != TcpState::kTimeWait)
       listed.push_back(&s);
   }
   return listed;
