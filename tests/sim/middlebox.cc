@@ -146,6 +146,44 @@ Middlebox AlterPayload(uint64_t n) {
   };
 }
 
+Middlebox Forge(uint64_t n) {
+  struct Attacker {
+    uint64_t seen = 0, sent = 0;
+    std::optional<Packet> join;
+  };
+  auto attacker = std::make_shared<Attacker>();
+  return [attacker, n](Packet packet, std::vector<Packet>* out) {
+    const auto view = TcpView::Of(packet.bytes);
+    const bool pure =
+        view && view->payload().empty() && (view->flags() & (kSyn | kFin | kRst | kAck)) == kAck;
+    const bool join =
+        view && (view->flags() & (kSyn | kAck)) == kSyn && !view->FindMptcp(kMpJoin).empty();
+    if (join) attacker->join = packet;
+    std::optional<Packet> forged;
+    if (pure && ++attacker->seen % n == 0) forged = packet;
+    out->push_back(std::move(packet));
+    if (!forged) return;
+    const uint64_t kind = attacker->sent++ % 4;
+    if (kind == 3) {
+      if (!attacker->join) return;
+      forged = attacker->join;
+      auto copy = TcpView::Of(forged->bytes);
+      copy->set_source_port(static_cast<uint16_t>(copy->source_port() ^ (1 + attacker->sent)));
+      Seal(&*forged);
+      out->push_back(std::move(*forged));
+      return;
+    }
+    // Kind, length, subtype; the rest is made up, but for an address that may be anybody's.
+    static constexpr uint8_t kSizes[] = {16, 12, 12}, kSubtypes[] = {kAddAddr, kMpFastclose, 9};
+    std::vector<uint8_t> option(kSizes[kind], static_cast<uint8_t>(attacker->sent));
+    option[0] = kMptcp;
+    option[1] = kSizes[kind];
+    option[2] = static_cast<uint8_t>(kSubtypes[kind] << 4);
+    option[3] = kind == 0 ? 7 : 0;  // an address id
+    if (AppendOption(&*forged, option)) out->push_back(std::move(*forged));
+  };
+}
+
 EchoPair EchoMpCapable() {
   auto option = std::make_shared<std::vector<uint8_t>>();
   EchoPair pair;

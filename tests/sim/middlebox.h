@@ -45,6 +45,10 @@ Middlebox Reorder(uint64_t n, uint64_t by);
 Middlebox Duplicate(uint64_t n, uint64_t late);
 // Changes one payload byte of the n-th data packet (an application level gateway).
 Middlebox AlterPayload(uint64_t n);
+// An attacker who sees everything and holds no key: beside every n-th pure acknowledgement goes one
+// with a forged ADD_ADDR, MP_FASTCLOSE or NEW_KEY, or the SYN of a join that was seen before, from
+// another port.
+Middlebox Forge(uint64_t n);
 // Puts the SYN's own MP_CAPABLE on the SYN/ACK, as servers do that echo unknown options: one half
 // sits on the way to the server and the other on the way back.
 struct EchoPair {

@@ -240,5 +240,20 @@ TEST(Middlebox, NatRewritesBothWays) {
   EXPECT_EQ(TcpView::Of(out[0].bytes)->destination(), IpAddress::Parse("10.0.0.1"));
 }
 
+// One forged packet beside every second acknowledgement, whose own is untouched.
+TEST(Middlebox, ForgeAddsAndChangesNothing) {
+  const Middlebox box = Forge(2);
+  std::vector<uint8_t> subtypes;
+  for (int i = 0; i < 12; ++i) {
+    const std::vector<Packet> out = Through(box, TcpSpec());
+    ASSERT_FALSE(out.empty());
+    EXPECT_EQ(out[0].bytes, Build(TcpSpec()).bytes);
+    if (out.size() < 2) continue;
+    std::vector<uint8_t> bytes = out[1].bytes;
+    subtypes.push_back(TcpView::Of(bytes)->FindOption(30)[2] >> 4);
+  }
+  EXPECT_THAT(subtypes, testing::ElementsAre(3, 7, 9, 3, 7));  // no join was there to be repeated
+}
+
 }  // namespace
 }  // namespace mptcptls::sim

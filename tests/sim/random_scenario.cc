@@ -181,6 +181,13 @@ void RandomPathPolicies(uint64_t seed, Draw* draw) {
   }
 }
 
+// Somebody who reads every path and adds to it, likewise.
+void RandomAttacker(uint64_t seed, Draw* draw) {
+  Rng rng(Mix(seed ^ 0xa77ac));
+  if (!rng.Chance(0.3)) return;
+  draw->Line("box all both forge every " + Number(3 + rng.Below(40)));
+}
+
 // Failures that pass: a silent hole of a few seconds on any path; addresses that go and come on
 // the further ones, and where `anywhere` on the first one too.
 void RandomFailures(Rng& rng, bool anywhere, Draw* draw) {
@@ -234,6 +241,7 @@ std::string RandomScenarioText(uint64_t seed) {
   for (uint64_t left = 1 + rng.Below(rng.Chance(0.1) ? 10 : 3); left > 0; --left) {
     RandomExchange(rng, &draw);
   }
+  RandomAttacker(seed, &draw);
   draw.lenient |= RandomMiddleboxes(rng, draw.paths, &draw.text);
   const bool first_path_too = rng.Chance(0.2);
   RandomFailures(rng, first_path_too, &draw);

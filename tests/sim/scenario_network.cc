@@ -127,6 +127,12 @@ MakeBox ParseAlter(Words* words) {
   return [n] { return AlterPayload(n); };
 }
 
+MakeBox ParseForge(Words* words) {
+  words->Want("every");
+  const uint64_t n = words->NumberFrom("number of packets", 1, kManyPackets);
+  return [n] { return Forge(n); };
+}
+
 // Boxes that sit on both directions and share what they know.
 Action ParsePair(const std::string& kind, const Place& place) {
   if (place.direction != Direction::kBoth) {
@@ -264,10 +270,10 @@ Action ParseBox(Words* words, size_t paths) {
   if (words->Take("echo")) return ParsePair("echo", place);
   using Parse = MakeBox (*)(Words*);
   static constexpr std::pair<std::string_view, Parse> kBoxes[] = {
-      {"strip", ParseStrip},         {"drop", ParseDrop},     {"mss", ParseMss},
-      {"split", ParseSplit},         {"merge", ParseMerge},   {"resegment", ParseResegment},
-      {"reorder", ParseReorder},     {"urgent", ParseUrgent}, {"alter", ParseAlter},
-      {"duplicate", ParseDuplicate},
+      {"strip", ParseStrip},     {"drop", ParseDrop},           {"mss", ParseMss},
+      {"split", ParseSplit},     {"merge", ParseMerge},         {"resegment", ParseResegment},
+      {"reorder", ParseReorder}, {"urgent", ParseUrgent},       {"alter", ParseAlter},
+      {"forge", ParseForge},     {"duplicate", ParseDuplicate},
   };
   const MakeBox make = words->Choice<Parse>("middlebox (or nat, echo)", kBoxes)(words);
   return [place, make](World& w) {
