@@ -66,6 +66,7 @@ a reset shown as a clean end|stack/mptcp/data_receive.cc|s/Finish(now, EndReason
 held bytes lost at a fallback|stack/mptcp/handshake.cc|s/^    ReceiveAt(now, path.get().*//|sim_scenario_files_test|*amid_a_checksummed*
 Data ACK gives way to DATA_FIN|stack/mptcp/segment_options.cc|s/out->dss->has_mapping = false;/out->dss.reset();/|sim_scenario_files_test|*early_data_fin*
 DATA_FIN without room not sent|stack/mptcp/segment_options.cc|s/out->dss->data_fin) fin_due_ = false;/out->dss->data_fin) fin_due_ = false; else fin_due_ = false;/|sim_scenario_files_test|*early_data_fin*
+a join outlives the fallback|stack/mptcp/handshake.cc|s/^    if (!paths_\[i\]->dead .. paths_\[i\]->joined) ResetPath.*/    (void)i;/|sim_scenario_files_test|*amid_a_join*
 fallback missing|stack/mptcp/handshake.cc|s/^  if (dss_seen_ || joined_ever_ || path.joined || segment.rst) return false;/  return false;/|sim_scenario_test|*Stripped*
 third SYN still offers|stack/mptcp/segment_options.cc|s/if (plan.transmission > 2) offer_dropped_ = true;//|sim_scenario_test|*Stripped*syns_with*
 window probe missing|stack/mptcp/data_send.cc|s/if (!closed_) ProbeClosedWindow(now);//|sim_scenario_test|*Window*zero_window*

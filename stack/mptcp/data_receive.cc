@@ -71,7 +71,7 @@ Verdict ConnectionImpl::OnSegment(Subflow& subflow, Time now, const Segment& seg
   if (path->confirm_pending && o.dss) {
     path->confirm_pending = false;
     path->next_third_ack = kNever;
-    path->usable = path->authenticated = true;
+    path->usable = path->authenticated = joined_ever_ = true;
     no_path_since_ = kNever;
     if (path->under_next) TakeOverKeys();
     retries_.erase({path->tuple.local.address, path->tuple.remote});

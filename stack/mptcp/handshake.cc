@@ -200,7 +200,6 @@ Verdict ConnectionImpl::OnHandshake(Subflow& subflow, Time now, const Segment& s
 void ConnectionImpl::OnEstablished(Subflow& subflow, Time now) {
   Path* path = Of(subflow);
   if (path->joined) {
-    joined_ever_ = true;
     if (path->initiator) {
       // The third ACK leaves now, and again until it is answered.
       path->confirm_pending = true;
@@ -208,7 +207,7 @@ void ConnectionImpl::OnEstablished(Subflow& subflow, Time now) {
       ArmPathTimer(now);
       return;
     }
-    path->usable = path->authenticated = true;
+    path->usable = path->authenticated = joined_ever_ = true;
     no_path_since_ = kNever;
     ++services_->counters()->joins_accepted;
     if (path->under_next) TakeOverKeys();
@@ -269,6 +268,11 @@ void ConnectionImpl::FallBack(Time now) {
   // Everything that this one subflow acknowledged is acknowledged; what was sent is on it in order.
   tcp_received_ = reassembly_.next();
   if (fin_sent_ && !fin_acked_) fin_sent_ = false;  // the FIN says it now
+  // A join that is under way has nothing to join any more: data on it would be no part of the
+  // stream.
+  for (size_t i = 0; i < paths_.size() && !closed_; ++i) {
+    if (!paths_[i]->dead && paths_[i]->joined) ResetPath(now, paths_[i].get(), TcpRst::kProhibited);
+  }
 }
 
 }  // namespace mptcptls
