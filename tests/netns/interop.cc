@@ -260,7 +260,7 @@ void Interop::RequireNothingLeft() {
         return (!status || std::ranges::all_of(status->connections, &ConnectionStatus::closed)) &&
                kernel_.Connections().empty() &&
                (other_end_gone_ ||
-                kernels().Run("ss -Htan | grep -v -e ^LISTEN -e ^TIME-WAIT || true").empty());
+                kernels().Run("ss -Htn state connected exclude time-wait").empty());
       },
       "something is left");
 }
