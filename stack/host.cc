@@ -30,6 +30,7 @@ HostImpl::HostImpl(const HostConfig& config, Environment* environment)
       early_(config.max_early),
       time_waits_{config.max_time_waits},
       cache_(config.cache_lifetime),
+      fast_closes_(&timers_),
       isns_(environment),
       syn_queue_(config.max_syn_queue, config.max_syn_queue_per_listener),
       cookies_(environment) {}

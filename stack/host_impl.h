@@ -20,6 +20,7 @@
 #include "stack/listeners.h"
 #include "stack/mptcp/capability_cache.h"
 #include "stack/mptcp/connection_impl.h"
+#include "stack/mptcp/fast_close_memory.h"
 #include "stack/mptcp/host_services.h"
 #include "stack/path_mtu_cache.h"
 #include "stack/syn_cookie.h"
@@ -76,6 +77,9 @@ class HostImpl final : public Host, public HostServices {
   uint32_t RandomToken() override;
   bool TakeParkingSlot(const IpAddress& source) override;
   void ReturnParkingSlot(const IpAddress& source) override;
+  void RememberFastClose(Time now, const FourTuple& tuple, const FastClose& option) override {
+    fast_closes_.Remember(now, tuple, option);
+  }
   void AwaitMemory(ConnectionImpl* connection) override;
   bool TakeOrphanSlot() override;
   void ReturnOrphanSlot() override { --orphans_; }
@@ -107,7 +111,8 @@ class HostImpl final : public Host, public HostServices {
   bool InputCookie(Time now, const Segment& segment, const LocalAddress& local);
   uint32_t LayOutToken(uint32_t random) const;
   void InputJoin(Time now, const Segment& segment, const LocalAddress& local);
-  void Refuse(const Segment& segment, std::optional<TcpRst> reason);
+  void RefuseUnknown(const Segment& segment);
+  void Refuse(const Segment& segment, const MptcpOptions& said);
   const LocalAddress* FindLocal(const IpAddress& address) const;
   std::optional<uint16_t> FreePort(const IpAddress& local, const Endpoint& remote,
                                    std::span<const uint16_t> ports);
@@ -123,6 +128,7 @@ class HostImpl final : public Host, public HostServices {
   TimeWaitBudget time_waits_;
   CapabilityCache cache_;
   PathMtuCache path_mtus_;
+  FastCloseMemory fast_closes_;
   IsnGenerator isns_;
   std::vector<LocalAddress> addresses_;
   Listeners listeners_;

@@ -14,6 +14,12 @@ bool IsIcmp(ByteSpan packet) {
   return packet.size() >= 40 && packet[0] >> 4 == 6 && packet[6] == kIcmp6;
 }
 
+MptcpOptions Saying(const std::optional<TcpRst>& reason) {
+  MptcpOptions options;
+  options.tcp_rst = reason;
+  return options;
+}
+
 }  // namespace
 
 void HostImpl::Input(Time now, ByteSpan packet, bool partial_checksum) {
@@ -86,11 +92,18 @@ void HostImpl::InputUnknown(Time now, const Segment& segment) {
   // A copy: callbacks may change the addresses.
   const LocalAddress address = *local;
   if (!segment.syn || segment.has_ack) {
-    if (!InputCookie(now, segment, address)) Refuse(segment, std::nullopt);
+    if (!InputCookie(now, segment, address)) RefuseUnknown(segment);
     return;
   }
   if (segment.options.mptcp.join) return InputJoin(now, segment, address);
   InputSyn(now, segment, address);
+}
+
+// Whoever asks a connection that was broken off must hear so again (fast_close_memory.h).
+void HostImpl::RefuseUnknown(const Segment& segment) {
+  MptcpOptions said;
+  said.fast_close = fast_closes_.Find(segment.tuple);
+  Refuse(segment, said);
 }
 
 // PROTOCOL.md 4: by token, but only on the connection's own port or one that it announced.
@@ -98,20 +111,20 @@ void HostImpl::InputJoin(Time now, const Segment& segment, const LocalAddress& l
   const auto it = by_token_.find(segment.options.mptcp.join->token);
   if (it == by_token_.end() || !it->second->PortIsOurs(segment.tuple.local.port)) {
     ++counters_.joins_refused_token;
-    return Refuse(segment, TcpRst{false, TcpRst::kMptcpError});
+    return Refuse(segment, Saying(TcpRst{false, TcpRst::kMptcpError}));
   }
   ConnectionImpl* connection = it->second;
   if (connection->OnJoinSyn(now, segment, local) == Verdict::kReset) {
-    Refuse(segment, connection->JoinRefusal());
+    Refuse(segment, Saying(connection->JoinRefusal()));
   }
 }
 
-void HostImpl::Refuse(const Segment& segment, std::optional<TcpRst> reason) {
+void HostImpl::Refuse(const Segment& segment, const MptcpOptions& said) {
   ++counters_.drop_no_connection;
   ++counters_.resets_sent;
   ++counters_.packets_out;
   TcpOptions options;
-  options.mptcp.tcp_rst = reason;
+  options.mptcp = said;
   SendReset(environment_, segment, options);
 }
 

@@ -9,7 +9,7 @@ namespace mptcptls {
 
 void HostImpl::InputSyn(Time now, const Segment& segment, const LocalAddress& local) {
   const Listener* listener = listeners_.Next(segment.tuple.local);
-  if (listener == nullptr) return Refuse(segment, std::nullopt);
+  if (listener == nullptr) return Refuse(segment, {});
   if (connections_.size() >= config_.max_connections || !listener->observer->CanAccept()) {
     ++counters_.drop_limits;
     return;

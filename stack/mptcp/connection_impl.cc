@@ -283,8 +283,11 @@ void ConnectionImpl::Abort(Time now) {
 
 void ConnectionImpl::AbortSubflows(Time now) {
   aborting_ = true;
+  const auto fast_close = OwnFastClose();
   for (size_t i = 0; i < paths_.size(); ++i) {
-    if (!paths_[i]->dead) paths_[i]->subflow->Abort(now);
+    if (paths_[i]->dead) continue;
+    if (fast_close) services_->RememberFastClose(now, paths_[i]->tuple, *fast_close);
+    paths_[i]->subflow->Abort(now);
   }
 }
 

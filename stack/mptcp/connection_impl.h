@@ -351,6 +351,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
 
   // ---- segment_options.cc
   void FillReset(const Path& path, MptcpOptions* out) const;
+  std::optional<FastClose> OwnFastClose() const;
   void FillJoin(Path& path, const SegmentPlan& plan, MptcpOptions* out);
   void FillDss(const SegmentPlan& plan, MptcpOptions* out);
   void FillControl(Path& path, const SegmentPlan& plan, MptcpOptions* out);

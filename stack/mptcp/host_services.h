@@ -45,6 +45,7 @@
 #include "stack/tcp/subflow.h"
 #include "stack/timer.h"
 #include "stack/types.h"
+#include "stack/wire/mptcp_options.h"
 
 namespace mptcptls {
 
@@ -83,6 +84,9 @@ class HostServices {
   // from this source.
   virtual bool TakeParkingSlot(const IpAddress& source) = 0;
   virtual void ReturnParkingSlot(const IpAddress& source) = 0;
+
+  // This side broke the connection of this subflow off, and said so (fast_close_memory.h).
+  virtual void RememberFastClose(Time now, const FourTuple& tuple, const FastClose& option) = 0;
 
   // The connection has nothing under way and found no memory to write into: Host calls its
   // OnMemory() when there is some.

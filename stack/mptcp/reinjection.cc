@@ -132,13 +132,15 @@ void ConnectionImpl::OnStallTimer(Time now) {
 
 // What the stream waits for is on a path that has been silent for two round trips. The path's own
 // timeout comes only after its probe's (RFC 8985 7.2), which is long for a stream that has others.
+// A backup waits for that timeout all the same (RFC 8684 3.3.8).
 void ConnectionImpl::OnTailProbe(Subflow& subflow, Time now) {
   Path* const path = Of(subflow);
   if (path == nullptr || !mptcp() || una_ >= next_ || closed_ || carriers_.empty()) return;
   if (path->behind || scheduler_->sends_everywhere()) return;
-  if (CarrierOf(carriers_.ranges().front()) == path && FastestAnswering(path) != nullptr) {
-    GoRound(now, path);
-  }
+  if (CarrierOf(carriers_.ranges().front()) != path) return;
+  const Path* const other = FastestAnswering(path);
+  if (other == nullptr || (other->backup() && !path->backup())) return;
+  GoRound(now, path);
 }
 
 // The carrier gets nothing new until it is heard of, and what the stream waits for goes elsewhere.

@@ -106,16 +106,19 @@ void ConnectionImpl::FillReset(const Path& path, MptcpOptions* out) const {
     if (path.fail_due) out->fail = MpFail{fail_dsn_};
     return;
   }
-  if (!mptcp() || !aborting_) return;
+  if (aborting_) out->fast_close = OwnFastClose();
+}
+
+// nullopt: it cannot be proven.
+std::optional<FastClose> ConnectionImpl::OwnFastClose() const {
+  if (!mptcp()) return std::nullopt;
   if (mode_ == Mode::kKeys) {
     FastClose close;
-    const ByteSpan key = remote_key_.span();
-    std::copy(key.begin(), key.end(), close.key.begin());
-    out->fast_close = close;
-  } else if (key_ == KeyState::kPresent) {
-    out->fast_close =
-        FastClose{FastCloseTag(SendingKeys(), initiator_, local_token_, remote_token_)};
+    std::ranges::copy(remote_key_.span(), close.key.begin());
+    return close;
   }
+  if (key_ != KeyState::kPresent) return std::nullopt;
+  return FastClose{FastCloseTag(SendingKeys(), initiator_, local_token_, remote_token_)};
 }
 
 void ConnectionImpl::FillJoin(Path& path, const SegmentPlan& plan, MptcpOptions* out) {

@@ -203,6 +203,17 @@ std::vector<Scenario> RefusalCatalogue() {
 
 // ---- Backups
 
+// Loses what is written first after `from`, but not the probe that asks for it.
+Link::LossPattern LosesOneWrite(World* w, Duration from) {
+  auto until = std::make_shared<std::optional<Time>>();
+  return [=](const TcpView& p, uint64_t) {
+    const Time now = w->simulator().now();
+    if (!IsData(p) || now < Time(from)) return false;
+    if (!*until) *until = now + 20ms;
+    return now < **until;
+  };
+}
+
 std::vector<Scenario> BackupCatalogue() {
   std::vector<Scenario> all;
   for (const bool at_client : {true, false}) {
@@ -227,6 +238,21 @@ std::vector<Scenario> BackupCatalogue() {
     needed.budget = 200s;  // until the dead path is given up
     all.push_back(needed);
     // The first subflow's handshake cannot say it: MP_PRIO does.
+    // It is not there for a path that is only asked by a probe whether it still answers.
+    Scenario silent = Download(whose + "_backup_is_idle_in_a_short_silence", 2);
+    silent.exchanges[0].server.write_chunk = 10'000;
+    silent.exchanges[0].server.write_interval = 100ms;
+    silent.exchanges[0].server.send_bytes = 200'000;
+    silent.prepare = [at_client](World& w) {
+      Uses(1, UplinkUse::kBackup, at_client)(w);
+      w.down(0).AddLossPattern(LosesOneWrite(&w, 1s));
+    };
+    silent.check = [](World& w, std::vector<std::string>* failures) {
+      CarriesAtMost(1, 0)(w, failures);
+      Wants(failures, w.Sum(&Counters::tlp_sent) > 0, "no probe was sent");
+      Wants(failures, w.Sum(&Counters::rto_fired) == 0, "it timed out");
+    };
+    all.push_back(silent);
     Scenario first = Download(whose + "_first_path_is_the_backup", 2, 8 * kMiB);
     first.prepare = Uses(0, UplinkUse::kBackup, at_client);
     first.expect.subflows = 2;

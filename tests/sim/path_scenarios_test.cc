@@ -27,6 +27,37 @@ Scenario Base(const std::string& name, const std::vector<LinkConfig>& links, uin
   return s;
 }
 
+// RFC 5961 3.2: a RST beyond what was lost is out of sequence and answered by a challenge ACK. Who
+// broke the connection off is gone by then, and must say MP_FASTCLOSE again.
+Scenario AbortBeyondAHole(AuthPolicy auth) {
+  const bool keys = auth == AuthPolicy::kKeys;
+  Scenario s = Base(keys ? "abort_beyond_a_hole_keys_mode" : "abort_beyond_a_hole",
+                    {Wire(), Wire()}, 200, 64 * kMiB);
+  s.connect = ConnectAs(auth, !keys);
+  s.exchanges[0].client.tls = s.exchanges[0].server.tls = !keys;
+  s.expect.mode = keys ? Mode::kKeys : Mode::kTlsAuth;
+  s.expect.client_end = EndReason::kAborted;
+  s.expect.server_end = EndReason::kReset;
+  s.expect.delivered = false;
+  auto answered = std::make_shared<uint32_t>(0);
+  const auto lose_data = [answered](const TcpView& p, uint64_t) {
+    // An answer to a challenge ACK has no ACK (RFC 9293 3.10.7.1).
+    const bool says_it = p.flags() == kRst && !p.FindMptcp(kMpFastclose).empty();
+    *answered += static_cast<uint32_t>(says_it);
+    return IsData(p);
+  };
+  s.events = {{400ms,
+               [lose_data](World& w) {
+                 for (size_t path : {0u, 1u}) w.up(path).AddLossPattern(lose_data);
+               }},
+              {405ms, [](World& w) { w.pair(0).client->AbortNow(w.simulator().now()); }}};
+  s.check = [answered](World&, std::vector<std::string>* failures) {
+    Wants(failures, *answered > 0, "no challenge was answered by MP_FASTCLOSE");
+  };
+  s.budget = 1s;
+  return s;
+}
+
 std::vector<Scenario> TogetherCatalogue() {
   std::vector<Scenario> all;
   // 16 MiB at 50 Mbit/s take 2.68 s: 1.7 times as fast is 1.58 s.
@@ -108,6 +139,8 @@ std::vector<Scenario> TogetherCatalogue() {
     Wants(failures, *answered, "the server left the first path without a word");
   };
   all.push_back(half);
+  all.push_back(AbortBeyondAHole(AuthPolicy::kAuto));
+  all.push_back(AbortBeyondAHole(AuthPolicy::kKeys));
   return all;
 }
 
