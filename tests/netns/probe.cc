@@ -147,9 +147,12 @@ void Await(int fd, int events, const char* what) {
   pollfd state{fd, static_cast<short>(events), 0};
   int n = poll(&state, 1, kPatienceMs);
   // A reset that arrives while poll() looks shows its error before its end (Linux sets sk_err
-  // first, then the state): what is said is both.
-  while (n == 1 && (state.revents & (POLLERR | POLLHUP)) == POLLERR && steady_clock::now() < end)
+  // first, then the state, then that both directions are shut): what is said is all.
+  const int whole = POLLERR | POLLHUP | (events & POLLRDHUP);
+  while (n == 1 && (state.revents & POLLERR) != 0 && (state.revents & whole) != whole &&
+         steady_clock::now() < end) {
     n = poll(&state, 1, kPatienceMs);
+  }
   Say("%s: %s", what,
       n == 1 ? Events(static_cast<uint16_t>(state.revents)).c_str() : "nothing happened");
 }
