@@ -16,10 +16,20 @@ usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
 
 PORTABLE_TARGETS=(tests/unit/all tests/sim/all)
 
+outputs=$(mktemp -d)
+trap clean_up EXIT
+
 run_ctest() {
   local preset=$1
   shift
-  ctest --test-dir "$ROOT/build/$preset" --output-on-failure -j "$JOBS" --timeout 300 "$@"
+  ctest --test-dir "$ROOT/build/$preset" --output-on-failure -j "$JOBS" --timeout 300 "$@" |
+    tee -a "$outputs/ctest"
+}
+
+# What ctest printed of the tests that failed, once more: where the output is long only its end is seen.
+show_failures() {
+  awk '/^ *[0-9]+\/[0-9]+ Test +#/ { shown = /\*\*\*/ } /^ +Start +[0-9]+:/ { shown = 0 }
+       /^[0-9]+% tests passed/ { shown = 0 } shown && ++lines <= 400' "$outputs/ctest"
 }
 
 quick() {
@@ -33,7 +43,7 @@ failed=()
 step() {
   local name=$1
   shift
-  say "$name"
+  say "$name (after $SECONDS s)"
   "$@" || failed+=("$name")
 }
 
@@ -48,21 +58,19 @@ fuzz_smoke() {
 # The linters take what the processors have left while tests wait (SCHED_IDLE): in namespaces that is
 # most of the time.
 start_linters() {
-  linters_log=$(mktemp)
-  setsid chrt --idle 0 "$ROOT/scripts/lint.sh" >"$linters_log" 2>&1 &
+  setsid chrt --idle 0 "$ROOT/scripts/lint.sh" >"$outputs/linters" 2>&1 &
   linters=$!
-  trap stop_linters EXIT
 }
 
-stop_linters() {
-  if kill -0 "$linters" 2>/dev/null; then kill -- -"$linters"; fi
-  rm -f "$linters_log"
+clean_up() {
+  if [ -n "${linters:-}" ] && kill -0 "$linters" 2>/dev/null; then kill -- -"$linters"; fi
+  rm -rf "$outputs"
 }
 
 finish_linters() {
   local status=0
   wait "$linters" || status=$?
-  cat "$linters_log"
+  cat "$outputs/linters"
   return "$status"
 }
 
@@ -77,7 +85,10 @@ everything() {
   step "linters" finish_linters
   # Last, so that the output ends with ctest's own summary.
   step "all other tests" run_ctest release -LE "$NAMESPACES"
-  [ ${#failed[@]} = 0 ] || fail "failed: ${failed[*]}" "look above for each"
+  say "after $SECONDS s"
+  if [ ${#failed[@]} = 0 ]; then return; fi
+  show_failures
+  fail "failed: ${failed[*]}" "each test that failed is above; for the linters look at their own step"
 }
 
 case ${1:-} in
