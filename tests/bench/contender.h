@@ -20,7 +20,8 @@ std::string DescribeOf(Contender contender);  // for the legend
 std::vector<Contender> AllContenders();
 
 struct Task {
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;  // 0: as many as go in `seconds`; not for the floor
+  double seconds = 0;
   int link = 1;  // that the connection begins on
   // Of the kernel's contenders; ours has its own CUBIC.
   std::string congestion = "cubic";
@@ -37,7 +38,7 @@ void PrepareKernelMptcp(const lab::Lab& lab);
 // Throws std::runtime_error with cause and remedy when it cannot run here at all.
 void RequireContender(Contender contender);
 
-// Carries the bytes from client to server once; nothing of it still runs afterwards. Throws
+// Carries the task's bytes from client to server once; nothing of it still runs afterwards. Throws
 // std::runtime_error with what the programs said when it fails or is not what it claims to be.
 Sample Run(Contender contender, const lab::Lab& lab, const Task& task);
 

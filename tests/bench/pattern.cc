@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -47,7 +48,15 @@ void SendPattern(int fd, uint64_t bytes) {
   }
 }
 
-Transfer ReceivePattern(int fd, Order order) {
+void SendPatternUntilCut(int fd) {
+  try {
+    SendPattern(fd, std::numeric_limits<uint64_t>::max());
+  } catch (const std::system_error& error) {
+    if (error.code().value() != EPIPE && error.code().value() != ECONNRESET) throw;
+  }
+}
+
+Transfer ReceivePattern(int fd, Order order, std::optional<double> seconds) {
   std::vector<uint8_t> chunk(kChunk);
   std::optional<Stopwatch> stopwatch;
   uint64_t received = 0;
@@ -62,6 +71,7 @@ Transfer ReceivePattern(int fd, Order order) {
     if (n == 0) return stopwatch->Stop(received);
     if (order == Order::kChecked) Check(chunk.data(), static_cast<size_t>(n), received);
     received += static_cast<uint64_t>(n);
+    if (seconds && stopwatch->Seconds() >= *seconds) return stopwatch->Stop(received);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "tests/bench/transfer.h"
 
@@ -17,10 +18,12 @@ enum class Order {
   kUnchecked,  // only their number counts
 };
 
-// Writes `bytes` bytes to a socket. Both throw std::runtime_error.
+// Writes `bytes` bytes to a socket. All throw std::runtime_error.
 void SendPattern(int fd, uint64_t bytes);
-// Reads to the end.
-Transfer ReceivePattern(int fd, Order order);
+// Writes until the receiver has gone.
+void SendPatternUntilCut(int fd);
+// Reads to the end, or for so long after the first byte.
+Transfer ReceivePattern(int fd, Order order, std::optional<double> seconds = std::nullopt);
 
 }  // namespace mptcptls::bench
 

@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -26,7 +27,8 @@ struct Options {
   std::string congestion = "";  // empty: the system's
   std::string address = "";
   uint16_t port = 0;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;             // none: until the receiver has gone
+  std::optional<double> seconds;  // that the receiver stays; none: to the end
 };
 
 [[noreturn]] void ThrowErrno(const std::string& what) {
@@ -86,7 +88,7 @@ void Receive(const Options& options) {
   fprintf(stderr, "listening on port %d\n", options.port);
   const int fd = accept(listener, nullptr, nullptr);
   if (fd < 0) ThrowErrno("accept");
-  const Transfer transfer = ReceivePattern(fd, Order::kChecked);
+  const Transfer transfer = ReceivePattern(fd, Order::kChecked, options.seconds);
   if (options.mptcp) RefuseFallback(fd);
   close(fd);
   printf("%s", transfer.ToLine().c_str());
@@ -97,6 +99,11 @@ void Send(const Options& options) {
   const sockaddr_in6 address = ToSocketAddress(options.address, options.port);
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     ThrowErrno("connect to " + options.address + " port " + std::to_string(options.port));
+  }
+  if (options.bytes == 0) {
+    SendPatternUntilCut(fd);
+    close(fd);
+    return;
   }
   SendPattern(fd, options.bytes);
   if (shutdown(fd, SHUT_WR) != 0) ThrowErrno("shutdown");
@@ -120,10 +127,12 @@ int main(int argc, char** argv) {
   CLI::App* recv = app.add_subcommand(
       "recv", "take one connection, check its bytes, print number and seconds on one line");
   recv->add_option("PORT", options.port)->required();
+  recv->add_option("--seconds", options.seconds,
+                   "go so long after the first byte; default: when the stream ends");
   CLI::App* send = app.add_subcommand("send", "connect and send");
   send->add_option("ADDRESS", options.address)->required();
   send->add_option("PORT", options.port)->required();
-  send->add_option("BYTES", options.bytes)->required();
+  send->add_option("BYTES", options.bytes, "0: until the receiver goes")->required();
   CLI11_PARSE(app, argc, argv);
   signal(SIGPIPE, SIG_IGN);
   try {

@@ -25,11 +25,14 @@ std::optional<Transfer> Transfer::FromLine(const std::string& line) {
   return transfer;
 }
 
+double Stopwatch::Seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
 Transfer Stopwatch::Stop(uint64_t bytes) const {
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
   return {.bytes = bytes,
           // A handful of bytes may take no time at all, by the clock.
-          .seconds = std::max(elapsed.count(), 1e-6),
+          .seconds = std::max(Seconds(), 1e-6),
           .processors = ReadProcessorTime() - processors_};
 }
 

@@ -30,6 +30,7 @@ struct Transfer {
 class Stopwatch {
  public:
   Stopwatch() : start_(std::chrono::steady_clock::now()), processors_(ReadProcessorTime()) {}
+  double Seconds() const;
   Transfer Stop(uint64_t bytes) const;
 
  private:
