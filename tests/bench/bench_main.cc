@@ -198,7 +198,7 @@ class MultipathVerb : public Verb {
     AddPairs(verb, "--rate", &options_.rate_mbit, "Mbit/s of the links: 10+10,100+20");
     AddPairs(verb, "--delay", &options_.rtt_ms, "round trip times in ms: 10+10,30+300");
     AddNumbers(verb, "--loss", &options_.loss_percent, "losses in % of packets, each way", 0, 50);
-    verb->add_option("--seconds", options_.seconds, "of each transfer, about")
+    verb->add_option("--seconds", options_.seconds, "of each transfer")
         ->check(CLI::Range(1, 600))
         ->capture_default_str();
     verb->add_option("--rounds", options_.rounds, "over all cells; medians are shown")

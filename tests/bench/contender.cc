@@ -34,8 +34,8 @@ Pair StreamPair(const Lab& lab, const Task& task, const std::vector<std::string>
   pair.sender.argv = {ProgramBeside("bench_stream"), "send",
                       lab.Address(lab.server(), task.link, lab::Family::kV4), kPort,
                       std::to_string(task.bytes)};
-  if (task.bytes == 0) pair.receiver.argv.push_back("--seconds=" + std::to_string(task.seconds));
   for (Command* command : {&pair.receiver, &pair.sender}) {
+    if (task.bytes == 0) command->argv.push_back("--seconds=" + std::to_string(task.seconds));
     command->argv.insert(command->argv.end(), flags.begin(), flags.end());
   }
   return pair;

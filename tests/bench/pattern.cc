@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -31,13 +30,13 @@ void Check(const uint8_t* bytes, size_t size, uint64_t offset) {
   }
 }
 
-}  // namespace
-
-void SendPattern(int fd, uint64_t bytes) {
+// `left` says how many bytes are still to be sent, when so many were.
+template <typename Left>
+void SendWhile(int fd, const Left& left) {
   std::vector<uint8_t> pattern(kChunk + kPeriod);
   for (size_t i = 0; i < pattern.size(); ++i) pattern[i] = ByteAt(i);
-  for (uint64_t sent = 0; sent < bytes;) {
-    const size_t size = std::min<uint64_t>(kChunk, bytes - sent);
+  for (uint64_t sent = 0; left(sent) > 0;) {
+    const size_t size = std::min<uint64_t>(kChunk, left(sent));
     const ssize_t n = write(fd, pattern.data() + sent % kPeriod, size);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
@@ -48,17 +47,21 @@ void SendPattern(int fd, uint64_t bytes) {
   }
 }
 
-void SendPatternUntilCut(int fd) {
-  try {
-    SendPattern(fd, std::numeric_limits<uint64_t>::max());
-  } catch (const std::system_error& error) {
-    if (error.code().value() != EPIPE && error.code().value() != ECONNRESET) throw;
-  }
+}  // namespace
+
+void SendPattern(int fd, uint64_t bytes) {
+  SendWhile(fd, [bytes](uint64_t sent) { return bytes - sent; });
+}
+
+void SendPatternFor(int fd, double seconds) {
+  const Stopwatch stopwatch;
+  SendWhile(fd, [&](uint64_t) { return stopwatch.Seconds() < seconds ? kChunk : 0; });
 }
 
 Transfer ReceivePattern(int fd, Order order, std::optional<double> seconds) {
   std::vector<uint8_t> chunk(kChunk);
   std::optional<Stopwatch> stopwatch;
+  std::optional<Transfer> transfer;
   uint64_t received = 0;
   for (;;) {
     const ssize_t n = read(fd, chunk.data(), chunk.size());
@@ -68,10 +71,12 @@ Transfer ReceivePattern(int fd, Order order, std::optional<double> seconds) {
                               "read after " + std::to_string(received) + " bytes");
     }
     if (!stopwatch) stopwatch.emplace();
-    if (n == 0) return stopwatch->Stop(received);
+    if (!transfer && (n == 0 || (seconds && stopwatch->Seconds() >= *seconds))) {
+      transfer = stopwatch->Stop(received);
+    }
+    if (n == 0) return *transfer;
     if (order == Order::kChecked) Check(chunk.data(), static_cast<size_t>(n), received);
     received += static_cast<uint64_t>(n);
-    if (seconds && stopwatch->Seconds() >= *seconds) return stopwatch->Stop(received);
   }
 }
 

@@ -20,9 +20,9 @@ enum class Order {
 
 // Writes `bytes` bytes to a socket. All throw std::runtime_error.
 void SendPattern(int fd, uint64_t bytes);
-// Writes until the receiver has gone.
-void SendPatternUntilCut(int fd);
-// Reads to the end, or for so long after the first byte.
+// Writes for so long; what was written is still on its way then.
+void SendPatternFor(int fd, double seconds);
+// Reads to the end. With `seconds` the transfer is what came within so long after the first byte.
 Transfer ReceivePattern(int fd, Order order, std::optional<double> seconds = std::nullopt);
 
 }  // namespace mptcptls::bench

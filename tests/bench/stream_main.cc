@@ -27,8 +27,8 @@ struct Options {
   std::string congestion = "";  // empty: the system's
   std::string address = "";
   uint16_t port = 0;
-  uint64_t bytes = 0;             // none: until the receiver has gone
-  std::optional<double> seconds;  // that the receiver stays; none: to the end
+  uint64_t bytes = 0;
+  std::optional<double> seconds;  // instead of `bytes`
 };
 
 [[noreturn]] void ThrowErrno(const std::string& what) {
@@ -100,12 +100,8 @@ void Send(const Options& options) {
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     ThrowErrno("connect to " + options.address + " port " + std::to_string(options.port));
   }
-  if (options.bytes == 0) {
-    SendPatternUntilCut(fd);
-    close(fd);
-    return;
-  }
-  SendPattern(fd, options.bytes);
+  // A second more, as the receiver's clock starts later.
+  options.seconds ? SendPatternFor(fd, *options.seconds + 1) : SendPattern(fd, options.bytes);
   if (shutdown(fd, SHUT_WR) != 0) ThrowErrno("shutdown");
   // The receiver closes when it has everything.
   char end;
@@ -124,15 +120,15 @@ int main(int argc, char** argv) {
   app.fallthrough();
   app.add_flag("--mptcp", options.mptcp, "IPPROTO_MPTCP: the kernel's Multipath TCP");
   app.add_option("--congestion", options.congestion, "congestion control; default: the system's");
+  app.add_option("--seconds", options.seconds,
+                 "send for so long, and measure what came in it after the first byte");
   CLI::App* recv = app.add_subcommand(
       "recv", "take one connection, check its bytes, print number and seconds on one line");
   recv->add_option("PORT", options.port)->required();
-  recv->add_option("--seconds", options.seconds,
-                   "go so long after the first byte; default: when the stream ends");
   CLI::App* send = app.add_subcommand("send", "connect and send");
   send->add_option("ADDRESS", options.address)->required();
   send->add_option("PORT", options.port)->required();
-  send->add_option("BYTES", options.bytes, "0: until the receiver goes")->required();
+  send->add_option("BYTES", options.bytes, "how many; or --seconds");
   CLI11_PARSE(app, argc, argv);
   signal(SIGPIPE, SIG_IGN);
   try {
