@@ -27,7 +27,8 @@ struct ResumeRow {
   std::vector<std::string> failures = {};
 
   // 1.5 times what a retransmission timeout is at least on the dead link (Linux: 200 ms beyond the
-  // round trip time).
+  // round trip time), and the way over the other one, whose queue is full: half its round trip time
+  // and one more.
   double Limit() const;
 };
 
