@@ -8,6 +8,7 @@
 #define MPTCPTLS_TESTS_APPS_APP_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -85,6 +86,9 @@ class App {
  private:
   void MakeCertificate();
   std::vector<std::string> Environment(const Host& host, const ProgramOptions& options) const;
+  // Takes note of the connections that carried a good deal so far: an engine remembers the last
+  // few.
+  void NoteConnections();
   void CheckConnections(const Host& host, const std::string& mode);
   void CheckCounters(const Host& host) const;
   void StopPrograms();
@@ -99,6 +103,8 @@ class App {
   Preloaded preloaded_;
   Lab lab_;
   std::vector<Program> programs_;
+  // By host, and both ends' addresses.
+  std::map<const Host*, std::map<std::string, ConnectionStatus>> seen_;
   std::string summary_;
 };
 

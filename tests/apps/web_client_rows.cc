@@ -91,13 +91,12 @@ void H2load(App& app) {
   app.Require(out.find("protocol: h2") != std::string::npos, "it did not speak HTTP/2");
 }
 
-// Both ends of every connection from a third one's view: the packets.
 void Lftp(App& app) {
   const std::string sum = app.MakeFile("www/file", kFileSize);
   ServeNginx(app, app.server());
   app.Run({"lftp", "-c",
-           "set ssl:ca-file " + app.Certificate() + "; set net:max-retries 1; get -o " +
-               app.Path("copy") + " " + Https(app, "/file")});
+           "set ssl:ca-file " + app.Certificate() + "; set net:max-retries 1; get " +
+               Https(app, "/file") + " -o " + app.Path("copy")});
   app.RequireFile(app.Path("copy"), sum);
 }
 

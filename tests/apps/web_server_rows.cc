@@ -58,7 +58,7 @@ void ServeApache(App& app, const std::string& mpm) {
   const std::string modules = "/usr/lib/apache2/modules/";
   std::ostringstream conf;
   for (const std::string& module : {"mpm_" + mpm, std::string("authz_core"), std::string("ssl"),
-                                    std::string("socache_shmcb"), std::string("unixd")}) {
+                                    std::string("socache_shmcb")}) {
     conf << "LoadModule " << module << "_module " << modules << "mod_" << module << ".so\n";
   }
   conf << "ServerName server.test\nServerRoot " << folder << "\nPidFile " << folder << "/pid\n"
