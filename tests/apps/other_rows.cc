@@ -1,12 +1,11 @@
 // Mail, measurement, and a look at the packets.
-#include <signal.h>
-
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "tests/apps/rows.h"
 #include "tests/apps/web.h"
+#include "tests/netns/capture.h"
 #include "tests/netns/trace.h"
 
 namespace mptcptls::lab {
@@ -15,12 +14,13 @@ namespace {
 constexpr int kMailLines = 100000;
 
 void ServePostfix(App& app, const Host& host, const std::string& name, const std::string& more) {
+  // Apart, as postfix complains about what others own beside its configuration.
   const std::string folder = app.MakeFolder(name);
-  for (const char* owned : {"/data", "/mail"}) app.MakeFolder(name + owned, "postfix");
-  app.MakeFolder(name + "/queue");
+  app.MakeFolder(name + "-queue");
+  app.MakeFolder(name + "-data", "postfix");
   std::ostringstream conf;
   conf << "compatibility_level = 3.6\nqueue_directory = " << folder
-       << "/queue\ndata_directory = " << folder << "/data\nmaillog_file = /dev/stdout\n"
+       << "-queue\ndata_directory = " << folder << "-data\nmaillog_file = /dev/stdout\n"
        << "daemon_directory = /usr/lib/postfix/sbin\nmyhostname = " << name << ".test\n"
        << "inet_protocols = ipv4\nmydestination =\nalias_maps =\nlocal_recipient_maps =\n"
        << "message_size_limit = 0\nmailbox_size_limit = 0\nvirtual_mailbox_limit = 0\n"
@@ -57,24 +57,26 @@ std::string MakeMail(const App& app) {
 // curl hands the mail to the client's postfix, which brings it to the server's by STARTTLS.
 void Postfix(App& app) {
   const std::string body = MakeMail(app);
-  ServePostfix(app, app.server(), "server",
-               "smtpd_tls_security_level = encrypt\nsmtpd_tls_cert_file = " + app.Certificate() +
-                   "\nsmtpd_tls_key_file = " + app.Key() +
-                   "\nvirtual_mailbox_domains = server.test\nvirtual_mailbox_base = " +
-                   app.Path("server/mail") +
-                   "\nvirtual_mailbox_maps = static:box\nvirtual_uid_maps = static:" +
-                   "65534\nvirtual_gid_maps = static:65534\nvirtual_minimum_uid = 1\n");
-  app.MakeFolder("server/mail", "nobody");
+  ServePostfix(
+      app, app.server(), "server",
+      "smtpd_tls_security_level = encrypt\nsmtpd_tls_cert_file = " + app.Certificate() +
+          "\nsmtpd_tls_key_file = " + app.Key() +
+          "\nvirtual_mailbox_domains = server.test\nvirtual_mailbox_base = " + app.Path("mail") +
+          "\nvirtual_mailbox_maps = static:box\nvirtual_uid_maps = static:" +
+          "65534\nvirtual_gid_maps = static:65534\nvirtual_minimum_uid = 1\n");
+  app.MakeFolder("mail", "nobody");
   ServePostfix(app, app.client(), "client",
                "relayhost = [" + app.Address() + "]\nsmtp_tls_security_level = secure\n" +
                    "smtp_tls_secure_cert_match = server.test\nsmtp_tls_CAfile = " +
                    app.Certificate() + "\nsmtp_tls_loglevel = 1\n");
   app.Run({"curl", "-q", "-sSf", "--crlf", "--mail-from", "a@client.test", "--mail-rcpt",
            "box@server.test", "-T", app.Path("message"), "smtp://127.0.0.1/client.test"});
-  const std::string box = app.Path("server/mail/box");
+  const std::string box = app.Path("mail/box");
   app.RequireEventually([&] { return ReadFile(box).size() > body.size(); }, "no mail arrives");
   const std::string mail = ReadFile(box);
   app.Require(mail.ends_with("\n\n" + body + "\n"), "the mail differs");
+  app.client().Run("postfix -c " + app.Path("client") + " stop");
+  app.server().Run("postfix -c " + app.Path("server") + " stop");
 }
 
 void Iperf(App& app) {
@@ -89,28 +91,20 @@ void Iperf(App& app) {
 void Tcpdump(App& app) {
   const std::string sum = app.MakeFile("www/file", kFileSize);
   ServeNginx(app, app.server());
-  std::vector<Child*> dumps;
-  std::vector<std::string> files;
+  std::vector<std::unique_ptr<Capture>> captures;
   for (int link = 1; link <= 2; ++link) {
     const std::string name = Lab::Interface(link);
-    files.push_back(app.Path(name + ".pcap"));
-    dumps.push_back(&app.Start(app.client(), {"tcpdump", "-i", name, "-s", "200", "-U", "-B",
-                                              "8192", "-Z", "root", "-w", files.back(), "tcp"}));
-    app.RequireEventually(
-        [&] { return dumps.back()->err().find("listening on") != std::string::npos; },
-        "tcpdump does not listen");
+    captures.push_back(std::make_unique<Capture>(app.client(), name, app.Path(name + ".pcap"),
+                                                 "tcp", 200, Product::Environment()));
   }
   app.Run(Curl(app, "/file"));
   app.RequireFile(app.Path("copy"), sum);
-  for (Child* dump : dumps) {
-    dump->Signal(SIGINT);
-    app.Require(dump->Wait() == 0, "tcpdump fails");
-  }
+  for (const auto& capture : captures) capture->Stop();
   const bool both = app.IsPreloaded(app.client()) && app.IsPreloaded(app.server());
-  app.Require(ModeOf(ReadTrace(files[0])) == (both ? "tls-auth" : "tcp"),
-              "the packets say " + ModeOf(ReadTrace(files[0])));
+  app.Require(ModeOf(ReadTrace(captures[0]->file())) == (both ? "tls-auth" : "tcp"),
+              "the packets say " + ModeOf(ReadTrace(captures[0]->file())));
   uint64_t payload = 0;
-  for (const TracedPacket& packet : ReadTrace(files[1])) payload += packet.payload;
+  for (const TracedPacket& packet : ReadTrace(captures[1]->file())) payload += packet.payload;
   app.Require((payload > kMiB) == both,
               "path 2 carried " + std::to_string(payload) + " bytes that tcpdump saw");
 }
