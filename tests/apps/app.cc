@@ -129,9 +129,11 @@ Child& App::Serve(const Host& host, int port, const std::vector<std::string>& ar
   return child;
 }
 
-void App::StartEngine(const Host& host) {
+void App::StartEngine(const Host& host, const std::string& configuration) {
   if (!IsPreloaded(host)) return;
-  Start(host, {Product::Engine()}, {.never_preloaded = true});
+  const std::string file = Path("engine.toml");
+  WriteFile(file, configuration);
+  Start(host, {Product::Engine(), "--config", file}, {.never_preloaded = true});
   programs_.back().engine = true;
   RequireEventually(
       [&] {

@@ -65,8 +65,9 @@ class App {
   // Starts it and waits until somebody listens on the port there.
   Child& Serve(const Host& host, int port, const std::vector<std::string>& argv,
                const ProgramOptions& options = {});
-  // An engine that waits for programs which may not start one.
-  void StartEngine(const Host& host);
+  // An engine that waits for programs which may not start one; `configuration` is the text of its
+  // file.
+  void StartEngine(const Host& host, const std::string& configuration = "");
   // Runs a program on the client to its end, which must be good, and returns what it printed.
   std::string Run(const std::vector<std::string>& argv, const ProgramOptions& options = {});
 
