@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <numeric>
 #include <stdexcept>
 
 #include "tests/apps/rows.h"
@@ -13,9 +14,10 @@ namespace {
 
 constexpr char kCaption[] = R"(
   Each cell is a lab of its own with two links of 100 Mbit/s: the programs do their job, what they carried is
-  compared (SHA-256), and both engines' status is read. Both ends preloaded: "tls-auth, 2 paths" is a second path
-  admitted under keys of the programs' own TLS session, "keys" one under the clear keys of RFC 8684. With one end
-  preloaded alone a connection has to be TCP, and the job done all the same. "connections": of 512 KiB or more.
+  compared, and both engines' status is read. Both ends preloaded: "tls-auth, 2 paths" is a second path that was
+  admitted under keys of the programs' own TLS session, and carried; "keys" one under the clear keys of RFC 8684.
+  One end preloaded, each in turn: plain TCP, and the job done all the same. "connections": of 512 KiB or more.
+
 )";
 
 struct Cell {
@@ -66,18 +68,35 @@ std::string Alone(const Result& result) {
   return text.empty() && result.cells.size() > 1 ? "tcp" : text;
 }
 
+// A column is as wide as what it holds.
+void PrintTable(const std::vector<std::vector<std::string>>& lines) {
+  std::vector<size_t> widths(lines[0].size());
+  for (const auto& line : lines) {
+    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  }
+  const std::string rule(std::accumulate(widths.begin(), widths.end(), 2 * widths.size()), '-');
+  for (const auto& line : lines) {
+    std::string text;
+    for (size_t i = 0; i < line.size(); ++i) {
+      text += line[i] + std::string(widths[i] - line[i].size() + (i == 0 ? 1 : 2), ' ');
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    printf("%s\n", text.c_str());
+    if (&line == &lines.front()) printf("  %s\n", rule.c_str());
+  }
+  printf("  %s\n", rule.c_str());
+}
+
 void Print(const std::vector<Result>& results) {
-  printf("\n  %-16s %-24s %-28s %-38s %-31s %-9s %s\n", "row", "server", "client", "job",
-         "both ends preloaded", "one end", "why");
-  const std::string line(190, '-');
-  printf("  %s\n", line.c_str());
+  std::vector<std::vector<std::string>> lines = {
+      {" ", "row", "server", "client", "job", "both ends preloaded", "one end", "why"}};
   for (const Result& result : results) {
     const AppRow& row = *result.row;
-    printf("%s %-16s %-24s %-28s %-38s %-31s %-9s %s\n", result.good() ? " " : "!",
-           row.name.c_str(), row.server.c_str(), row.client.c_str(), row.job.c_str(),
-           result.cells[0].outcome.c_str(), Alone(result).c_str(), row.reason.c_str());
+    lines.push_back({result.good() ? " " : "!", row.name, row.server, row.client, row.job,
+                     result.cells[0].outcome, Alone(result), row.reason});
   }
-  printf("  %s\n", line.c_str());
+  printf("\n");
+  PrintTable(lines);
   fputs(kCaption, stdout);
 }
 
