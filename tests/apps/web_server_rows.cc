@@ -1,6 +1,7 @@
 // Web servers and proxies, with curl as their client.
 #include <signal.h>
 
+#include <algorithm>
 #include <set>
 #include <sstream>
 
@@ -11,6 +12,7 @@ namespace mptcptls::lab {
 namespace {
 
 constexpr int kBackend = 8443;
+constexpr char kAcross[] = "32 MiB across a reload, and after it";
 
 std::set<pid_t> ChildrenOf(const Child& parent) {
   const std::string pid = std::to_string(parent.pid());
@@ -20,40 +22,47 @@ std::set<pid_t> ChildrenOf(const Child& parent) {
   return children;
 }
 
-// A download that begins before SIGHUP ends with the old worker, one that begins after it is served
-// by a new one.
-void Reload(App& app) {
-  const std::string sum = app.MakeFile("www/file", 2 * kFileSize);
-  Child& nginx = ServeNginx(app, app.server());
+// A download that begins before the server is told to replace its processes ends well, by the old
+// ones; those that begin afterwards are served by new ones, and the old ones go.
+void Replace(App& app, Child& server, int signal) {
   std::set<pid_t> old;
-  app.RequireEventually([&] { return (old = ChildrenOf(nginx)).size() == 2; }, "no workers");
+  app.RequireEventually([&] { return !(old = ChildrenOf(server)).empty(); }, "no processes");
+  const std::string sum = FileSha256(app.Path("www/file"));
   Child& before = app.Start(app.client(), Curl(app, "/file"));
   app.RequireEventually(
       [&] { return ReadFile(app.Path("copy")).size() > kMiB || !before.Running(); },
       "the download does not begin");
-  app.Require(before.Running(), "the download is over before the reload");
-  nginx.Signal(SIGHUP);
+  app.Require(before.Running(), "the download is over before the others are");
+  server.Signal(signal);
   app.RequireEventually(
       [&] {
-        size_t fresh = 0;
-        for (const pid_t pid : ChildrenOf(nginx)) fresh += old.contains(pid) ? 0 : 1;
-        return fresh == 2;
+        return std::ranges::any_of(ChildrenOf(server),
+                                   [&](pid_t pid) { return !old.contains(pid); });
       },
-      "there are no new workers");
+      "there are no new processes");
   app.Run({"curl", "-q", "-sSf", "--cacert", app.Certificate(), "-o", app.Path("second"),
            Https(app, "/file")});
   app.RequireFile(app.Path("second"), sum);
-  app.Require(before.Wait(std::chrono::seconds(60)) == 0, "the download across the reload fails");
+  app.Require(before.Wait(std::chrono::seconds(60)) == 0, "the download across it fails");
   app.RequireFile(app.Path("copy"), sum);
   app.RequireEventually(
       [&] {
-        const std::set<pid_t> now = ChildrenOf(nginx);
-        return now.size() == 2 && !old.contains(*now.begin()) && !old.contains(*now.rbegin());
+        return std::ranges::none_of(ChildrenOf(server),
+                                    [&](pid_t pid) { return old.contains(pid); });
       },
-      "an old worker does not go");
+      "an old process does not go");
+  app.Run(Curl(app, "/file"));
+  app.RequireFile(app.Path("copy"), sum);
 }
 
-void ServeApache(App& app, const std::string& mpm) {
+std::function<void(App&)> ReplaceProcesses(const std::function<Child&(App&)>& serve, int signal) {
+  return [=](App& app) {
+    app.MakeFile("www/file", 2 * kFileSize);
+    Replace(app, serve(app), signal);
+  };
+}
+
+Child& ServeApache(App& app, const std::string& mpm) {
   const std::string folder = app.MakeFolder("apache");
   const std::string modules = "/usr/lib/apache2/modules/";
   std::ostringstream conf;
@@ -70,7 +79,8 @@ void ServeApache(App& app, const std::string& mpm) {
        << "SSLEngine on\nSSLCertificateFile " << app.Certificate() << "\nSSLCertificateKeyFile "
        << app.Key() << "\n";
   WriteFile(folder + "/apache.conf", conf.str());
-  app.Serve(app.server(), kHttps, {"apache2", "-f", folder + "/apache.conf", "-DFOREGROUND"});
+  return app.Serve(app.server(), kHttps,
+                   {"apache2", "-f", folder + "/apache.conf", "-DFOREGROUND"});
 }
 
 ServeFunction Apache(const std::string& mpm) {
@@ -79,20 +89,22 @@ ServeFunction Apache(const std::string& mpm) {
 
 // curl on the client, haproxy on the server, which asks nginx on the client: TLS in and TLS out,
 // each over the lab's links.
-void ServeHaproxy(App& app) {
+Child& ServeHaproxy(App& app) {
   ServeNginx(app, app.client(), {.port = kBackend});
   const std::string conf = app.Path("haproxy.conf");
-  WriteFile(conf,
-            "global\n  maxconn 100\n  user www-data\n  group www-data\n"
-            "defaults\n  mode http\n  timeout connect 10s\n  timeout client 60s\n"
-            "  timeout server 60s\n  option redispatch\n"
-            "frontend in\n  bind :443 ssl crt " +
-                app.KeyAndCertificate() +
-                "\n  default_backend out\n"
-                "backend out\n  server one " +
-                app.ClientAddress() + ":" + std::to_string(kBackend) +
-                " ssl verify required verifyhost server.test ca-file " + app.Certificate() + "\n");
-  app.Serve(app.server(), kHttps, {"haproxy", "-W", "-f", conf});
+  WriteFile(conf, "global\n  maxconn 100\n  user www-data\n  group www-data\n  stats socket " +
+                      app.Path("haproxy.socket") +
+                      " level admin expose-fd listeners\n"
+                      "defaults\n  mode http\n  timeout connect 10s\n  timeout client 60s\n"
+                      "  timeout server 60s\n  option redispatch\n"
+                      "frontend in\n  bind :443 ssl crt " +
+                      app.KeyAndCertificate() +
+                      "\n  default_backend out\n"
+                      "backend out\n  server one " +
+                      app.ClientAddress() + ":" + std::to_string(kBackend) +
+                      " ssl verify required verifyhost server.test ca-file " + app.Certificate() +
+                      "\n");
+  return app.Serve(app.server(), kHttps, {"haproxy", "-W", "-f", conf});
 }
 
 void ServeSServer(App& app) {
@@ -117,10 +129,12 @@ std::vector<AppRow> WebServerRows() {
       {.name = "nginx-reload",
        .server = "nginx, SIGHUP",
        .client = "curl",
-       .job = "32 MiB across a reload, and after it",
+       .job = kAcross,
        .mode = "tls-auth",
+       .tested = true,
        .needs = {"nginx", "curl"},
-       .run = Reload},
+       .run = ReplaceProcesses([](App& app) -> Child& { return ServeNginx(app, app.server()); },
+                               SIGHUP)},
       {.name = "nginx-reuseport",
        .server = "nginx, reuseport",
        .client = "curl",
@@ -144,6 +158,14 @@ std::vector<AppRow> WebServerRows() {
        .tested = true,
        .needs = {"apache2", "curl"},
        .run = DownloadByCurl(Apache("prefork"))},
+      {.name = "apache-graceful",
+       .server = "apache2, event, SIGUSR1",
+       .client = "curl",
+       .job = kAcross,
+       .mode = "tls-auth",
+       .needs = {"apache2", "curl"},
+       .run =
+           ReplaceProcesses([](App& app) -> Child& { return ServeApache(app, "event"); }, SIGUSR1)},
       {.name = "haproxy",
        .server = "haproxy, TLS in and out",
        .client = "curl; nginx behind it",
@@ -152,6 +174,13 @@ std::vector<AppRow> WebServerRows() {
        .tested = true,
        .needs = {"haproxy", "nginx", "curl"},
        .run = DownloadByCurl(ServeHaproxy)},
+      {.name = "haproxy-reload",
+       .server = "haproxy, SIGUSR2",
+       .client = "curl; nginx behind it",
+       .job = kAcross,
+       .mode = "tls-auth",
+       .needs = {"haproxy", "nginx", "curl"},
+       .run = ReplaceProcesses(ServeHaproxy, SIGUSR2)},
       {.name = "s_server",
        .server = "openssl s_server",
        .client = "curl",
