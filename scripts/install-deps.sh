@@ -1,10 +1,11 @@
 #!/bin/bash
-# Installs the Debian packages that building, testing and the demo need and that are missing.
+# Installs the Debian packages that building, testing and the demo need and that are missing; with
+# --apps also the programs of the whole matrix of scripts/apps.sh, some 250 MB.
 # When nothing is missing it makes no apt call. Services of installed packages are not started.
 source "$(dirname "$0")/common.sh"
 
 if [ "${1:-}" = --help ]; then
-  sed -n '2,3s/^# //p' "$0"
+  sed -n '2,4s/^# //p' "$0"
   exit 0
 fi
 
@@ -19,7 +20,15 @@ PACKAGES=(
   # programs that the tests and the demo run
   nginx-light curl openssl ca-certificates iproute2 nftables iptables tcpdump tshark iperf3 ethtool
   iputils-ping procps util-linux libcap2-bin shellcheck mptcpize python3
+  # the real programs of the tests in tests/apps
+  apache2-bin haproxy redis-server postgresql-15 nodejs
 )
+# The other ones of scripts/apps.sh.
+APPS=(
+  wget wrk apache2-utils nghttp2-client lftp stunnel4 socat ncat rsync openssh-server openssh-client
+  postfix perl libio-socket-ssl-perl ruby php-cli openjdk-17-jdk-headless
+)
+if [ "${1:-}" = --apps ]; then PACKAGES+=("${APPS[@]}"); fi
 
 missing=()
 for package in "${PACKAGES[@]}"; do
@@ -56,5 +65,7 @@ chmod 755 "$policy"
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq || fail "apt-get update failed" "check the network and /etc/apt/sources.list"
-apt-get install -y -qq --no-install-recommends "${missing[@]}" ||
-  fail "apt-get could not install: ${missing[*]}" "this needs Debian 12 (bookworm) with its main archive"
+# Never in the place of another package: who has another mail server shall keep it.
+apt-get install -y -qq --no-install-recommends --no-remove "${missing[@]}" ||
+  fail "apt-get could not install: ${missing[*]}" \
+    "this needs Debian 12 (bookworm) with its main archive, and no package that conflicts with these"

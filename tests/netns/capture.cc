@@ -35,7 +35,7 @@ bool EndsWithMarker(const std::string& path) {
 }  // namespace
 
 Capture::Capture(const Host& host, std::string interface, std::string file,
-                 const std::string& filter, int snap)
+                 const std::string& filter, int snap, const std::vector<std::string>& env)
     : host_(host), interface_(std::move(interface)), file_(std::move(file)) {
   std::vector<std::string> argv = {"tcpdump",  "-i",
                                    interface_, "-w",
@@ -47,7 +47,7 @@ Capture::Capture(const Host& host, std::string interface, std::string file,
   if (!filter.empty()) {
     argv.push_back("(" + filter + ") or ether proto " + std::to_string(kMarkerType));
   }
-  tcpdump_ = host_.Start({.argv = argv});
+  tcpdump_ = host_.Start({.argv = argv, .env = env});
   // It says so after the socket is bound and the filter is in place.
   const bool ready = Eventually([this] {
     return tcpdump_->err().find("listening on") != std::string::npos || !tcpdump_->Running();

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/netns/host.h"
 
@@ -12,9 +13,9 @@ namespace mptcptls::lab {
 class Capture {
  public:
   // Starts tcpdump and returns when it really captures. `filter` is a pcap filter ("tcp port 443");
-  // empty takes all. `snap` bytes of each packet are kept, 0: all.
+  // empty takes all. `snap` bytes of each packet are kept, 0: all. `env` is tcpdump's environment.
   Capture(const Host& host, std::string interface, std::string file, const std::string& filter = "",
-          int snap = 0);
+          int snap = 0, const std::vector<std::string>& env = {});
   // Returns when the file holds every packet that crossed the interface before the call. Throws
   // when the kernel dropped some.
   void Stop();
