@@ -13,7 +13,7 @@ PACKAGES=(
   build-essential cmake ninja-build pkg-config ccache mold git
   clang-14 clang-tidy clang-format libclang-rt-14-dev llvm-14
   # libraries
-  libssl-dev libtins-dev libpcap-dev libabsl-dev libgtest-dev libgmock-dev libnl-3-dev
+  libssl-dev libgnutls28-dev libtins-dev libpcap-dev libabsl-dev libgtest-dev libgmock-dev libnl-3-dev
   libnl-route-3-dev libnftables-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev
   libtomlplusplus-dev
   # programs that the tests and the demo run
