@@ -13,13 +13,16 @@
 namespace mptcptls::shim {
 namespace {
 
+// No channel binding has this number: the answer tells only whether the first handshake is
+// complete.
+constexpr auto kNoChannelBinding = static_cast<gnutls_channel_binding_t>(0x4d505453);
+
 // Whether the session's first handshake is complete: the peer's Finished is verified too, which a
 // gnutls_handshake() that returned early by False Start has still before it.
 bool Completed(const GnutlsLibrary& tls, gnutls_session_t session) {
-  gnutls_datum_t unique{nullptr, 0};
-  const int result = tls.gnutls_session_channel_binding(session, GNUTLS_CB_TLS_UNIQUE, &unique);
-  if (unique.data != nullptr) (*tls.free)(unique.data);
-  return result != GNUTLS_E_CHANNEL_BINDING_NOT_AVAILABLE;
+  gnutls_datum_t unused{nullptr, 0};
+  return tls.gnutls_session_channel_binding(session, kNoChannelBinding, &unused) !=
+         GNUTLS_E_CHANNEL_BINDING_NOT_AVAILABLE;
 }
 
 // -1 where the program has a transport of its own: a pointer is never such a small number.
@@ -44,7 +47,8 @@ void TakeKey(const GnutlsLibrary& tls, gnutls_session_t session, bool again) {
   memcpy(message.client_random, client.data, sizeof message.client_random);
   if (version != GNUTLS_TLS1_2 && version != GNUTLS_TLS1_3) {
     message.why_not = control::NoKey::kTlsTooOld;
-  } else if (tls.gnutls_session_ext_master_secret_status(session) == 0) {
+  } else if (version == GNUTLS_TLS1_2 &&
+             tls.gnutls_session_ext_master_secret_status(session) == 0) {
     message.why_not = control::NoKey::kNoExtendedMasterSecret;
   } else if (tls.gnutls_prf_rfc5705(session, kExporterLabelLength, kExporterLabel, 0, nullptr,
                                     sizeof message.key,

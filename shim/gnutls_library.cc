@@ -7,6 +7,10 @@
 namespace mptcptls::shim {
 namespace {
 
+// Older ones say nothing of a handshake that is not complete to who asks for a channel binding that
+// they do not know (gnutls.cc).
+constexpr char kOldest[] = "3.7.2";
+
 void Fill(void* handle, GnutlsLibrary* library) {
   library->complete = true;
 #define MPTCPTLS_FIND(name)                                                        \
@@ -14,8 +18,8 @@ void Fill(void* handle, GnutlsLibrary* library) {
   if (library->name == nullptr) library->complete = false;
   MPTCPTLS_GNUTLS_FUNCTIONS(MPTCPTLS_FIND)
 #undef MPTCPTLS_FIND
-  library->free = static_cast<gnutls_free_function*>(dlsym(handle, "gnutls_free"));
-  if (library->free == nullptr) library->complete = false;
+  if (library->complete && library->gnutls_check_version(kOldest) == nullptr)
+    library->complete = false;
 }
 
 constinit LibraryFinder<GnutlsLibrary> finder("gnutls_handshake", "/libgnutls.so", &Fill);

@@ -9,7 +9,7 @@
 #define MPTCPTLS_GNUTLS_FUNCTIONS(X) \
   X(gnutls_handshake) X(gnutls_protocol_get_version) X(gnutls_session_channel_binding) \
   X(gnutls_session_get_random) X(gnutls_session_ext_master_secret_status) \
-  X(gnutls_prf_rfc5705) X(gnutls_transport_get_ptr)
+  X(gnutls_prf_rfc5705) X(gnutls_transport_get_ptr) X(gnutls_check_version)
 // clang-format on
 
 namespace mptcptls::shim {
@@ -19,8 +19,7 @@ struct GnutlsLibrary {
 #define MPTCPTLS_MEMBER(name) decltype(&::name) name;
   MPTCPTLS_GNUTLS_FUNCTIONS(MPTCPTLS_MEMBER)
 #undef MPTCPTLS_MEMBER
-  gnutls_free_function* free;  // a variable of the library's
-  bool complete;               // everything was found; else the hook only passes through
+  bool complete;  // everything was found; else the hook only passes through
 };
 
 // Of the object that `caller` (a return address) belongs to; nullptr when it has none.
