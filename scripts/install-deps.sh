@@ -17,7 +17,7 @@ PACKAGES=(
   libnl-route-3-dev libnftables-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev
   libtomlplusplus-dev
   # programs that the tests and the demo run
-  nginx-light curl openssl ca-certificates iproute2 nftables iptables tcpdump tshark iperf3 ethtool
+  nginx-light curl wget gnutls-bin openssl ca-certificates iproute2 nftables iptables tcpdump tshark iperf3 ethtool
   iputils-ping procps util-linux libcap2-bin shellcheck mptcpize python3
 )
 
