@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/command_cache.h"
+#include "engine/command_check.h"
 #include "engine/command_down.h"
 #include "engine/command_dump.h"
 #include "engine/command_error.h"
@@ -45,6 +46,15 @@ void AddRun(CLI::App& app, const std::shared_ptr<RunOptions>& options, Verb* ver
       throw CLI::RequiredError("PROGRAM (mptcptls run [OPTIONS] -- PROGRAM ARGUMENTS...)");
     *verb = [options] { return Run(*options); };
   });
+}
+
+void AddCheck(CLI::App& app, Verb* verb) {
+  const auto options = std::make_shared<CheckOptions>();
+  CLI::App* const check = app.add_subcommand(
+      "check", "tells whether the library will load into a program, and whence its TLS keys come");
+  check->add_option("program", options->program, "its name or path")->required();
+  check->add_option("--library", options->library, "the library to preload");
+  check->callback([options, verb] { *verb = [options] { return Check(*options); }; });
 }
 
 void AddStatus(CLI::App& app, Verb* verb) {
@@ -93,6 +103,7 @@ int Main(int argc, char** argv) {
   Verb verb;
   const auto run = std::make_shared<RunOptions>();
   AddRun(app, run, &verb);
+  AddCheck(app, &verb);
   AddStatus(app, &verb);
   AddCache(app, &verb);
   AddDump(app, &verb);
