@@ -38,6 +38,10 @@ void AddRun(CLI::App& app, const std::shared_ptr<RunOptions>& options, Verb* ver
       ->check(CLI::IsMember({"lowest-rtt", "blest", "ecf", "round-robin", "redundant", "latency"}));
   run->add_flag("--require", options->require,
                 "no quiet fall back to the kernel's TCP when there is no engine");
+  run->add_flag(
+      "--keylog", options->keylog,
+      "take TLS keys from the program's key log (SSLKEYLOGFILE, node's --tls-keylog): for\n"
+      "a TLS library in which the preload sees nothing. They are never in a file");
   run->add_option("--log", options->log, "what the library decides: stderr, or a file");
   run->add_option("--library", options->library,
                   "the library to preload [" + DefaultLibrary() + "]");

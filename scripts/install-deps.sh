@@ -18,7 +18,7 @@ PACKAGES=(
   libtomlplusplus-dev
   # programs that the tests and the demo run
   nginx-light curl wget gnutls-bin openssl ca-certificates iproute2 nftables iptables tcpdump tshark iperf3 ethtool
-  iputils-ping procps util-linux libcap2-bin shellcheck mptcpize python3
+  iputils-ping procps util-linux libcap2-bin shellcheck mptcpize python3 nodejs
 )
 
 missing=()

@@ -121,6 +121,8 @@ void AfterDriver(const TlsLibrary* tls, SSL* ssl) {
 bool TlsHooked() {
   static std::atomic<bool> seen{false};
   if (seen.load(std::memory_order_relaxed)) return true;
+  // The program writes a key log: its keys come from there.
+  if (Setting("MPTCPTLS_KEYLOG") != nullptr) return true;
   const ErrnoKeeper keeper;
   const auto is_tls = [](dl_phdr_info* object, size_t, void*) {
     return strstr(object->dlpi_name, "/libssl.so") != nullptr ||
