@@ -26,8 +26,6 @@ constinit LibraryFinder<GnutlsLibrary> finder("gnutls_handshake", "/libgnutls.so
 
 }  // namespace
 
-const GnutlsLibrary* GnutlsLibraryOf(const void* caller) {
-  return finder.Of(caller, reinterpret_cast<const void*>(&::gnutls_handshake));
-}
+const GnutlsLibrary* GnutlsLibraryOf(const void* caller) { return finder.Of(caller); }
 
 }  // namespace mptcptls::shim

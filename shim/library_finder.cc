@@ -25,6 +25,14 @@ int FindInObject(dl_phdr_info* object, size_t, void* argument) {
   return 1;
 }
 
+// By object, as a name that another preload has too is that one's everywhere, and so in our own
+// address of it.
+bool IsOurs(const void* symbol) {
+  Dl_info ours, theirs;
+  return dladdr(reinterpret_cast<const void*>(&FindInObject), &ours) != 0 &&
+         dladdr(symbol, &theirs) != 0 && ours.dli_fbase == theirs.dli_fbase;
+}
+
 }  // namespace
 
 void* PinObject(const void* symbol, const void** base) {
@@ -35,7 +43,7 @@ void* PinObject(const void* symbol, const void** base) {
   return dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
-void* FindBehind(const void* caller, const char* symbol, const void* ours, const char* file_name) {
+void* FindBehind(const void* caller, const char* symbol, const char* file_name) {
   Dl_info info;
   link_map* map = nullptr;
   void* found = nullptr;
@@ -46,7 +54,7 @@ void* FindBehind(const void* caller, const char* symbol, const void* ours, const
       dlclose(object);
     }
   }
-  if (found == nullptr || found == ours) found = NextSymbol(symbol);
+  if (found == nullptr || IsOurs(found)) found = NextSymbol(symbol);
   if (found != nullptr) return found;
   // A tail call hides the caller behind its own one, which may know of no TLS library.
   Search search{symbol, file_name, nullptr};

@@ -16,9 +16,9 @@
 namespace mptcptls::shim {
 
 // `symbol` as the object of `caller` (a return address) is bound to it: in its own dependencies,
-// else after `ours`, our hook of that name, else in any loaded object whose path contains
-// `file_name`. nullptr when there is none.
-void* FindBehind(const void* caller, const char* symbol, const void* ours, const char* file_name);
+// else after our hook of that name, else in any loaded object whose path contains `file_name`.
+// nullptr when there is none.
+void* FindBehind(const void* caller, const char* symbol, const char* file_name);
 
 // Keeps the object of `symbol` loaded for good, as its functions are remembered. Its handle, and
 // where it is loaded; nullptr when that cannot be told.
@@ -36,12 +36,12 @@ class LibraryFinder {
 
   // Of the object that `caller` (a return address) belongs to; nullptr when it has none. Keeps
   // errno.
-  const Library* Of(const void* caller, const void* ours) {
+  const Library* Of(const void* caller) {
     std::atomic<uint64_t>& site = SiteOf(caller);
     const uint64_t word = site.load(std::memory_order_acquire);
     if (word != 0 && word >> 3 == reinterpret_cast<uintptr_t>(caller)) return &libraries_[word & 7];
     const ErrnoKeeper keeper;
-    void* const symbol = FindBehind(caller, symbol_, ours, file_name_);
+    void* const symbol = FindBehind(caller, symbol_, file_name_);
     const void* base = nullptr;
     void* const handle = symbol == nullptr ? nullptr : PinObject(symbol, &base);
     const int library = handle == nullptr ? -1 : FindOrFill(base, handle);

@@ -32,8 +32,6 @@ constinit LibraryFinder<TlsLibrary> finder("SSL_new", "/libssl.so", &Fill);
 
 }  // namespace
 
-const TlsLibrary* TlsLibraryOf(const void* caller) {
-  return finder.Of(caller, reinterpret_cast<const void*>(&::SSL_new));
-}
+const TlsLibrary* TlsLibraryOf(const void* caller) { return finder.Of(caller); }
 
 }  // namespace mptcptls::shim
