@@ -26,6 +26,11 @@ int ValueOf(char digit) {
   return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
 }
 
+bool IsHex(std::string_view word) {
+  return !word.empty() &&
+         std::all_of(word.begin(), word.end(), [](char c) { return ValueOf(c) >= 0; });
+}
+
 // False when it is not hexadecimal, or does not fit.
 bool FromHex(std::string_view word, std::span<uint8_t> out) {
   if (word.size() % 2 != 0 || word.size() / 2 > out.size()) return false;
@@ -42,12 +47,12 @@ bool FromHex(std::string_view word, std::span<uint8_t> out) {
 KeyLogLine ParseKeyLogLine(std::string_view line, control::SecretMessage* message) {
   const std::string_view label = TakeWord(&line);
   if (label.empty() || label[0] == '#') return KeyLogLine::kOther;
-  const bool known_label = std::all_of(label.begin(), label.end(), [](char c) {
+  const bool is_label = std::all_of(label.begin(), label.end(), [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
   });
   const std::string_view random = TakeWord(&line);
   const std::string_view secret = TakeWord(&line);
-  if (!known_label || random.empty() || secret.empty() || !TakeWord(&line).empty())
+  if (!is_label || !IsHex(random) || !IsHex(secret) || !TakeWord(&line).empty())
     return KeyLogLine::kBad;
   const bool exporter = label == "EXPORTER_SECRET";
   if (!exporter && label != "CLIENT_RANDOM") return KeyLogLine::kOther;
