@@ -1,4 +1,7 @@
 // NEW_KEY (PROTOCOL.md 8): what two hosts know of each other's key before any join.
+#include <algorithm>
+
+#include "stack/mptcp/crypto.h"
 #include "tests/sim/scenario_test.h"
 
 namespace mptcptls::sim {
@@ -8,6 +11,12 @@ using namespace std::chrono_literals;
 
 constexpr uint64_t kMiB = 1u << 20;
 constexpr int kNewKey = 9;
+
+// Of the first key (K = 0).
+bool IsFirstNewKey(const TcpView& packet) {
+  const auto option = packet.FindMptcp(kNewKey);
+  return !option.empty() && (option[2] & 1) == 0;
+}
 
 bool IsNewKey(const TcpView& packet) { return !packet.FindMptcp(kNewKey).empty(); }
 
@@ -163,12 +172,12 @@ std::vector<Scenario> LaterCatalogue() {
   Rejoin(&rejoined, 1s);
   Rejoin(&rejoined, 2s);
   all.push_back(rejoined);
-  // Nobody knows what a peer that never said NEW_KEY does.
+  // Nobody knows what a peer that never said NEW_KEY of its first key does.
   Scenario silent = Renegotiated("the_first_key_was_never_confirmed", {500ms}, {510ms}, 0);
   silent.prepare = [](World& w) {
     for (size_t path : {0u, 1u}) {
       for (Link* link : {&w.up(path), &w.down(path)}) {
-        link->AddLossPattern([](const TcpView& p, uint64_t) { return IsNewKey(p); });
+        link->AddLossPattern([](const TcpView& p, uint64_t) { return IsFirstNewKey(p); });
       }
     }
   };
@@ -182,6 +191,20 @@ std::vector<Scenario> LaterCatalogue() {
   abort.expect.client_end = EndReason::kAborted;
   abort.expect.server_end = EndReason::kReset;
   abort.expect.delivered = false;
+  auto said = std::make_shared<std::vector<uint8_t>>();
+  abort.prepare = [said](World& w) {
+    w.up(0).AddLossPattern([said](const TcpView& p, uint64_t) {
+      const auto option = p.FindMptcp(kMpFastclose);
+      if (!option.empty()) said->assign(option.begin() + 4, option.end());
+      return false;
+    });
+  };
+  abort.check = [said](World& w, std::vector<std::string>* failures) {
+    const SimProgram& client = *w.pair(0).client;
+    const ConnectionInfo& info = client.final_info();
+    const auto expected = FastCloseTag(client.Keys(1), true, info.local_token, info.remote_token);
+    Wants(failures, std::ranges::equal(*said, expected), "MP_FASTCLOSE is not under the new keys");
+  };
   all.push_back(abort);
   return all;
 }

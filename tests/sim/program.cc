@@ -186,15 +186,20 @@ void SimProgram::MaybeKeys(Time now) {
   });
 }
 
+ConnectionKeys SimProgram::Keys(size_t handshake) const {
+  std::array<uint8_t, 16> exported;
+  const uint64_t session = Mix(exchange_ + handshake * 0x10001);
+  Rng(handshake == 0 ? plan_.wrong_key.value_or(session) : session).Fill(exported);
+  return ConnectionKeys::FromExporter(exported);
+}
+
 void SimProgram::GiveKeys(Time now) {
   if (!connection_->WantsKeys()) return;
   if (plan_.refuse_keys) return connection_->RefuseKeys(now, "TLS ended without a key");
-  std::array<uint8_t, 16> exported;
-  Rng(plan_.wrong_key.value_or(Mix(exchange_))).Fill(exported);
   has_keys_ = true;
   keys_at_ = now;
   simulator_->trace().Note(now, name_ + " has keys");
-  connection_->SetKeys(now, ConnectionKeys::FromExporter(exported));
+  connection_->SetKeys(now, Keys(0));
   if (connection_ != nullptr && connection_->WantsKeys()) Fail(now, "wants keys after SetKeys");
   for (size_t i = 0; i < plan_.renegotiations.size(); ++i) {
     simulator_->queue().After(plan_.renegotiations[i], [this, i] { Renegotiate(i); });
@@ -203,9 +208,7 @@ void SimProgram::GiveKeys(Time now) {
 
 void SimProgram::Renegotiate(size_t number) {
   if (closed_ || orphaned_) return;
-  std::array<uint8_t, 16> exported;
-  Rng(Mix(exchange_ + (number + 1) * 0x10001)).Fill(exported);
-  connection_->ReplaceKeys(simulator_->now(), ConnectionKeys::FromExporter(exported));
+  connection_->ReplaceKeys(simulator_->now(), Keys(number + 1));
 }
 
 void SimProgram::Write(Time now) {

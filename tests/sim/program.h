@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "stack/host.h"
+#include "stack/mptcp/crypto.h"
 #include "tests/sim/simulator.h"
 
 namespace mptcptls::sim {
@@ -58,6 +59,8 @@ class SimProgram : public ConnectionObserver {
   // `exchange` names the pair of programs, on both sides: streams and keys are made from it.
   SimProgram(Simulator* simulator, std::string name, uint64_t exchange, bool client,
              const ProgramPlan& plan);
+  // What its TLS exports: the first handshake is 0.
+  ConnectionKeys Keys(size_t handshake) const;
   void SetPeer(const SimProgram* peer) { peer_ = peer; }
   // Initiator: what Host::Connect() returned.
   void SetConnection(Connection* connection) { connection_ = connection; }
