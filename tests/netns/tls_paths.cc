@@ -13,7 +13,8 @@ std::vector<ConnectionStatus> ConnectionsOf(const Host& host) {
   const auto status = Product::Status(host);
   if (!status) return {};
   std::vector<ConnectionStatus> connections = status->connections;
-  std::ranges::stable_partition(connections, [](const auto& each) { return each.closed; });
+  std::stable_partition(connections.begin(), connections.end(),
+                        [](const auto& each) { return each.closed; });
   return connections;
 }
 

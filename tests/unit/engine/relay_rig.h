@@ -67,6 +67,8 @@ class FakeConnection final : public Connection {
   bool stalled = false;
   bool shut_down = false, orphaned = false;
   Coming coming = Coming::kNothing;  // as Commit() said last
+  size_t keys_set = 0;               // that were set
+  std::string refused;               // why there is none
   std::vector<std::pair<size_t, Coming>> commits;
   std::vector<std::string> keys;
   std::optional<StreamOptions> options;
@@ -108,8 +110,8 @@ class FakeConnection final : public Connection {
     kept_.erase(0, bytes);
     TellPeerClosed(now);
   }
-  void SetKeys(Time /*now*/, const ConnectionKeys& /*keys*/) override {}
-  void RefuseKeys(Time /*now*/, std::string /*reason*/) override {}
+  void SetKeys(Time /*now*/, const ConnectionKeys& /*keys*/) override { ++keys_set; }
+  void RefuseKeys(Time /*now*/, std::string reason) override { refused = std::move(reason); }
   bool WantsKeys() const override { return false; }
   void SetOptions(Time /*now*/, const StreamOptions& o) override { options = o; }
   void Orphan(Time /*now*/) override { orphaned = true; }

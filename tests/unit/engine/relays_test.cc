@@ -70,6 +70,62 @@ TEST_F(RelaysTest, OwnerIsWhoSentTheRequestAndNobodyBefore) {
   EXPECT_EQ(Find(1, kAlice), one.relay);
 }
 
+control::SecretMessage Secret(control::SecretKind kind) {
+  auto message = control::Make<control::SecretMessage>(control::Verb::kSecret);
+  message.kind = kind;
+  message.size = 48;
+  return message;
+}
+
+TEST_F(RelaysTest, SecretGivesTheKeyWhenTheHandshakeIsOver) {
+  Initiator one(&rig_);
+  one.Open(kAlice);
+  one.program.Send(Hello(1));
+  rig_.Settle();
+  one.connection.Deliver(rig_.now(), "no TLS 1.2");
+  ASSERT_TRUE(Find(1, kAlice)->TakeSecret(Secret(control::SecretKind::kExporter)));
+  rig_.Settle();
+  EXPECT_EQ(one.connection.keys_set, 0u);
+  one.program.Send("Finished");
+  rig_.Settle();
+  EXPECT_EQ(one.connection.keys_set, 1u);
+  EXPECT_TRUE(one.connection.sent.ends_with("Finished")) << "it leaves before joins do";
+  // It is given once.
+  ASSERT_TRUE(one.relay->TakeSecret(Secret(control::SecretKind::kExporter)));
+  one.connection.Deliver(rig_.now(), "more");
+  rig_.Settle();
+  EXPECT_EQ(one.connection.keys_set, 1u);
+}
+
+TEST_F(RelaysTest, SecretThatComesLateGivesTheKeyAtOnce) {
+  Initiator one(&rig_);
+  one.Open(kAlice);
+  one.program.Send(Hello(1));
+  rig_.Settle();
+  one.connection.Deliver(rig_.now(), "hello");
+  one.program.Send("Finished");
+  rig_.Settle();
+  EXPECT_FALSE(one.relay->TakeSecret({}));
+  EXPECT_TRUE(one.relay->TakeSecret(Secret(control::SecretKind::kExporter)));
+  rig_.Settle();
+  EXPECT_EQ(one.connection.keys_set, 1u);
+}
+
+TEST_F(RelaysTest, SecretWithoutAServerHelloGivesAReason) {
+  Initiator one(&rig_);
+  one.Open(kAlice);
+  one.program.Send(Hello(1));
+  rig_.Settle();
+  ASSERT_TRUE(one.relay->TakeSecret(Secret(control::SecretKind::kMaster)));
+  for (int i = 0; i < 2; ++i) {
+    one.connection.Deliver(rig_.now(), "no TLS");
+    one.program.Send("nor this");
+    rig_.Settle();
+  }
+  EXPECT_EQ(one.connection.keys_set, 0u);
+  EXPECT_NE(one.connection.refused, "");
+}
+
 TEST_F(RelaysTest, AmbiguousRandomGivesNone) {
   Initiator one(&rig_);
   one.Open(kAlice);
