@@ -157,6 +157,13 @@ bool ListingHas(absl::string_view listing, absl::string_view library) {
   return false;
 }
 
+absl::StatusOr<std::string> LoaderListing(const std::string& file, const std::string& preload) {
+  const auto program = ReadElf(file);
+  if (!program.ok()) return program.status();
+  if (program->interpreter.empty()) return std::string();
+  return List(program->interpreter, file, preload);
+}
+
 absl::Status VerifyPreload(const std::string& file, const std::string& library,
                            const std::string& preload) {
   if (library.find_first_of(": \t\n") != std::string::npos)

@@ -4,6 +4,7 @@
 #define MPTCPTLS_ENGINE_COMMAND_PRELOAD_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 #include <absl/strings/string_view.h>
 
 #include <string>
@@ -15,6 +16,10 @@ std::string AppendPreload(const char* before, const std::string& library);
 
 // Whether a loader's --list output has `library` among what it loaded.
 bool ListingHas(absl::string_view listing, absl::string_view library);
+
+// What the loader of `file` (an ELF file) loads into it, as its --list tells; empty when the file
+// is statically linked.
+absl::StatusOr<std::string> LoaderListing(const std::string& file, const std::string& preload);
 
 // `file`: the ELF file that runs in the end (command_program.h). `preload`: LD_PRELOAD as it will
 // be.

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "engine/command_error.h"
+#include "engine/command_keylog.h"
 #include "engine/command_preload.h"
 #include "engine/command_program.h"
 #include "engine/command_text.h"
@@ -81,6 +82,11 @@ int Run(const RunOptions& options) {
   const auto preload = CheckRun(options);
   if (!preload.ok()) return Fail(preload.status(), ExitCode(preload.status()));
   SetVariables(options, *preload);
+  if (options.keylog) {
+    const char* const log = getenv("MPTCPTLS_LOG");
+    const absl::Status set_up = SetUpKeyLog(log == nullptr ? "" : log);
+    if (!set_up.ok()) return Fail(set_up);
+  }
   std::vector<char*> arguments;
   for (const std::string& word : options.program)
     arguments.push_back(const_cast<char*>(word.data()));

@@ -13,6 +13,7 @@ struct RunOptions {
   std::string auth;       // MPTCPTLS_AUTH; empty: as it is in the environment
   std::string scheduler;  // MPTCPTLS_SCHEDULER; the same
   bool require = false;   // MPTCPTLS_REQUIRE=1
+  bool keylog = false;    // keys come from the program's key log
   std::string log;        // MPTCPTLS_LOG; empty: as it is in the environment
   std::string library;    // empty: DefaultLibrary()
   std::vector<std::string> program;

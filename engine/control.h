@@ -26,6 +26,7 @@
 //             connects to that name. The accept() hook checks SO_PEERCRED and sends one byte
 //             (kAcceptByte) with SCM_CREDENTIALS before anything else.
 //   key       S: KeyMessage, closes. No answer.
+//   secret    the key log's reader (`mptcptls run --keylog`): SecretMessage, closes. No answer.
 //   others    S: one request, E: one reply, S closes.
 #ifndef MPTCPTLS_ENGINE_CONTROL_H_
 #define MPTCPTLS_ENGINE_CONTROL_H_
@@ -42,7 +43,7 @@ namespace mptcptls::control {
 
 inline constexpr uint32_t kMagic = 0x4d505453;  // "MPTS"
 // Any change to this header changes the number; shim and engine must agree exactly.
-inline constexpr uint32_t kVersion = 4;
+inline constexpr uint32_t kVersion = 5;
 // Abstract name of the engine, without the leading NUL. Abstract names are per network namespace.
 inline constexpr char kEngineName[] = "mptcptls/engine";
 inline constexpr uint8_t kAcceptByte = 0xA5;
@@ -65,6 +66,7 @@ enum class Verb : uint16_t {
   kDown = 11,  // Header -> Reply; the engine ends when the reply is sent (root or the engine's uid)
   kForget =
       13,  // ForgetRequest -> Reply: reason tells what was forgotten (root or the engine's uid)
+  kSecret = 14,  // SecretMessage (no reply)
 };
 
 struct Header {
@@ -180,6 +182,21 @@ struct KeyMessage {
   NoKey why_not = NoKey::kNone;
   uint8_t is_server = 0;
   uint8_t later = 0;  // of a renegotiation: replaces the first one (PROTOCOL.md 8)
+};
+
+// A line of a key log (draft-ietf-tls-keylogfile) of which a key can be made.
+enum class SecretKind : uint8_t {
+  kExporter = 1,  // EXPORTER_SECRET: TLS 1.3's exporter_master_secret, 32 or 48 bytes
+  kMaster = 2     // CLIENT_RANDOM: the master secret of TLS 1.2 and older, 48 bytes
+};
+
+struct SecretMessage {
+  Header header;
+  uint8_t client_random[32] = {};
+  uint8_t secret[48] = {};
+  SecretKind kind = SecretKind::kExporter;
+  uint8_t size = 0;
+  uint8_t reserved[6] = {};
 };
 
 struct ResultRequest {

@@ -21,6 +21,8 @@ size_t LengthOf(control::Verb verb) {
       return sizeof(control::ListenRequest);
     case control::Verb::kKey:
       return sizeof(control::KeyMessage);
+    case control::Verb::kSecret:
+      return sizeof(control::SecretMessage);
     case control::Verb::kResult:
       return sizeof(control::ResultRequest);
     case control::Verb::kGetOption:

@@ -32,6 +32,7 @@ struct ControlMessage {
 static_assert(sizeof(control::ListenRequest) >= sizeof(control::ConnectRequest));
 static_assert(sizeof(control::ListenRequest) >= sizeof(control::OptionRequest));
 static_assert(sizeof(control::ListenRequest) >= sizeof(control::KeyMessage));
+static_assert(sizeof(control::ListenRequest) >= sizeof(control::SecretMessage));
 
 class ControlHandler {
  public:

@@ -89,20 +89,6 @@ void AnswerConnect(ControlPeer& peer, int32_t error, const std::string& reason) 
   peer.Send(&reply, sizeof reply);
 }
 
-std::string WhyNot(control::NoKey why) {
-  switch (why) {
-    case control::NoKey::kNoExtendedMasterSecret:
-      return "TLS 1.2 without Extended Master Secret";
-    case control::NoKey::kTlsTooOld:
-      return "TLS older than 1.2";
-    case control::NoKey::kExporterFailed:
-      return "the TLS library gave none";
-    case control::NoKey::kNone:
-      break;
-  }
-  return "the program gave none";
-}
-
 }  // namespace
 
 void ControlVerbs::OnRequest(ControlPeer& peer, ControlMessage& message) {
@@ -113,6 +99,8 @@ void ControlVerbs::OnRequest(ControlPeer& peer, ControlMessage& message) {
       return Listen(peer, message);
     case control::Verb::kKey:
       return TakeKey(peer, message);
+    case control::Verb::kSecret:
+      return TakeSecret(peer, message);
     case control::Verb::kResult:
       return Result(peer, message);
     case control::Verb::kGetOption:
@@ -285,7 +273,19 @@ void ControlVerbs::TakeKey(ControlPeer& peer, ControlMessage& message) {
   else if (has_key)
     connection->SetKeys(now, ConnectionKeys::FromExporter(ByteSpan(request.key, 16)));
   else if (!later)
-    connection->RefuseKeys(now, WhyNot(request.why_not));
+    connection->RefuseKeys(now, NoKeyReason(request.why_not));
+}
+
+// Of a key log, whose reader has no descriptor of the connection.
+void ControlVerbs::TakeSecret(ControlPeer& peer, ControlMessage& message) {
+  const auto& request = message.As<control::SecretMessage>();
+  ClientRandom random;
+  memcpy(random.data(), request.client_random, random.size());
+  Relay* const relay = engine_->relays()->FindByRandom(random, peer.credentials().uid);
+  if (relay == nullptr)
+    return spdlog::debug("a secret for no connection, from uid {}", peer.credentials().uid);
+  if (!relay->TakeSecret(request))
+    spdlog::warn("a secret of a key log that is none, from uid {}", peer.credentials().uid);
 }
 
 // ---- Questions

@@ -19,6 +19,7 @@ class ControlVerbs {
   void Connect(ControlPeer& peer, ControlMessage& message);
   void Listen(ControlPeer& peer, ControlMessage& message);
   void TakeKey(ControlPeer& peer, ControlMessage& message);
+  void TakeSecret(ControlPeer& peer, ControlMessage& message);
   void Result(ControlPeer& peer, ControlMessage& message);
   void GetOption(ControlPeer& peer, ControlMessage& message);
   void SetOption(ControlPeer& peer, ControlMessage& message);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/command_cache.h"
+#include "engine/command_check.h"
 #include "engine/command_down.h"
 #include "engine/command_dump.h"
 #include "engine/command_error.h"
@@ -37,6 +38,10 @@ void AddRun(CLI::App& app, const std::shared_ptr<RunOptions>& options, Verb* ver
       ->check(CLI::IsMember({"lowest-rtt", "blest", "ecf", "round-robin", "redundant", "latency"}));
   run->add_flag("--require", options->require,
                 "no quiet fall back to the kernel's TCP when there is no engine");
+  run->add_flag(
+      "--keylog", options->keylog,
+      "take TLS keys from the program's key log (SSLKEYLOGFILE, node's --tls-keylog): for\n"
+      "a TLS library in which the preload sees nothing. They are never in a file");
   run->add_option("--log", options->log, "what the library decides: stderr, or a file");
   run->add_option("--library", options->library,
                   "the library to preload [" + DefaultLibrary() + "]");
@@ -45,6 +50,15 @@ void AddRun(CLI::App& app, const std::shared_ptr<RunOptions>& options, Verb* ver
       throw CLI::RequiredError("PROGRAM (mptcptls run [OPTIONS] -- PROGRAM ARGUMENTS...)");
     *verb = [options] { return Run(*options); };
   });
+}
+
+void AddCheck(CLI::App& app, Verb* verb) {
+  const auto options = std::make_shared<CheckOptions>();
+  CLI::App* const check = app.add_subcommand(
+      "check", "tells whether the library will load into a program, and whence its TLS keys come");
+  check->add_option("program", options->program, "its name or path")->required();
+  check->add_option("--library", options->library, "the library to preload");
+  check->callback([options, verb] { *verb = [options] { return Check(*options); }; });
 }
 
 void AddStatus(CLI::App& app, Verb* verb) {
@@ -93,6 +107,7 @@ int Main(int argc, char** argv) {
   Verb verb;
   const auto run = std::make_shared<RunOptions>();
   AddRun(app, run, &verb);
+  AddCheck(app, &verb);
   AddStatus(app, &verb);
   AddCache(app, &verb);
   AddDump(app, &verb);

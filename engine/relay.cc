@@ -48,6 +48,20 @@ int ErrnoOf(EndReason end) {
 
 }  // namespace
 
+std::string NoKeyReason(control::NoKey why) {
+  switch (why) {
+    case control::NoKey::kNoExtendedMasterSecret:
+      return "TLS 1.2 without Extended Master Secret";
+    case control::NoKey::kTlsTooOld:
+      return "TLS older than 1.2";
+    case control::NoKey::kExporterFailed:
+      return "the TLS library gave none";
+    case control::NoKey::kNone:
+      break;
+  }
+  return "the program gave none";
+}
+
 Relay::Relay(Relays* table, uint64_t id, Program program)
     : table_(table),
       id_(id),
@@ -222,6 +236,7 @@ bool Relay::Pump() {
   const bool more_out = WriteProgram();
   bool more_in = taken_;
   for (int i = 0; more_in && i < kReadsPerPump; ++i) more_in = ReadProgram();
+  if (tls_.ripe()) GiveLoggedKey();
   return (more_out || more_in) && stage_ == Stage::kOpen;
 }
 
@@ -289,8 +304,8 @@ bool Relay::ReadProgram() {
   }
   if (taken == 0 && skip == 0) return false;
   const size_t in_first = std::min(taken, regions[0].size());
-  Look(&from_program_, regions[0].first(in_first));
-  Look(&from_program_, regions[1].first(taken - in_first));
+  Look(TlsWatch::From::kProgram, regions[0].first(in_first));
+  Look(TlsWatch::From::kProgram, regions[1].first(taken - in_first));
   for_later = std::min(for_later, taken);
   // What came before it without the flag does not wait with it.
   if (for_later > 0 && for_later < taken) {
@@ -334,7 +349,7 @@ void Relay::OnWritable(Connection& /*connection*/, Time /*now*/) { table_->MarkD
 size_t Relay::OnData(Connection& /*connection*/, Time /*now*/, ByteSpan bytes) {
   if (stage_ != Stage::kOpen || to_program_full_) return 0;
   const size_t sent = Send(bytes);
-  Look(&from_network_, bytes.first(sent));
+  Look(TlsWatch::From::kNetwork, bytes.first(sent));
   return sent;
 }
 
@@ -344,7 +359,7 @@ bool Relay::WriteProgram() {
     if (bytes.empty()) return false;
     const size_t sent = Send(bytes);
     if (sent == 0) return false;
-    Look(&from_network_, bytes.first(sent));
+    Look(TlsWatch::From::kNetwork, bytes.first(sent));
     connection_->Consume(now(), sent);
   }
   return false;
@@ -372,12 +387,30 @@ void Relay::OnPeerClosed(Connection& /*connection*/, Time /*now*/) {
   if (stage_ == Stage::kOpen) shutdown(socket_.get(), SHUT_WR);
 }
 
-void Relay::Look(ClientRandomFinder* finder, ByteSpan bytes) {
-  if (finder->done() || bytes.empty()) return;
-  const auto random = finder->Feed(bytes);
-  if (!random) return;
-  table_->RememberRandom(*random, id_);
-  if (connection_ != nullptr) connection_->NoteTls();
+// ---- TLS
+
+void Relay::Look(TlsWatch::From from, ByteSpan bytes) {
+  const auto random = tls_.Feed(from, bytes);
+  if (random) {
+    table_->RememberRandom(*random, id_);
+    if (connection_ != nullptr) connection_->NoteTls();
+  }
+  // Not here: the connection is in the middle of something.
+  if (tls_.ripe()) table_->MarkDirty(this);
+}
+
+bool Relay::TakeSecret(const control::SecretMessage& message) {
+  const bool good = tls_.TakeSecret(message);
+  if (tls_.ripe()) table_->MarkDirty(this);
+  return good;
+}
+
+void Relay::GiveLoggedKey() {
+  TlsWatch::Outcome outcome = tls_.TakeKey();
+  if (connection_ == nullptr) return;
+  if (!outcome.key) return connection_->RefuseKeys(now(), NoKeyReason(outcome.why_not));
+  connection_->SetKeys(now(), ConnectionKeys::FromExporter(*outcome.key));
+  explicit_bzero(outcome.key->data(), outcome.key->size());
 }
 
 // ---- The end

@@ -20,16 +20,20 @@
 #include <string>
 #include <vector>
 
-#include "engine/client_random.h"
 #include "engine/control.h"
 #include "engine/descriptor.h"
 #include "engine/event_loop.h"
+#include "engine/tls_watch.h"
 #include "stack/mptcp/connection.h"
 #include "stack/timer.h"
 
 namespace mptcptls {
 
 class Relays;
+
+// For people: why a handshake gave no key.
+std::string NoKeyReason(control::NoKey why);
+
 struct SavedOption;
 using InheritedOptions = std::shared_ptr<const std::vector<SavedOption>>;
 
@@ -84,6 +88,9 @@ class Relay final : public ConnectionObserver, public EventHandler {
   // Everything the program wrote so far is with the connection (before keys are set, so that the
   // Finished leaves first).
   void PumpFromProgram();
+  // From the program's key log: gives the key when the handshake is complete. False when it is no
+  // secret.
+  bool TakeSecret(const control::SecretMessage& message);
 
  private:
   enum class Stage : uint8_t {
@@ -105,7 +112,8 @@ class Relay final : public ConnectionObserver, public EventHandler {
   void ProgramEnded();  // its direction, after the last byte
   bool WriteProgram();  // false: nothing more for now
   size_t Send(ByteSpan bytes);
-  void Look(ClientRandomFinder* finder, ByteSpan bytes);
+  void Look(TlsWatch::From from, ByteSpan bytes);
+  void GiveLoggedKey();
   void EndSocket();
   void CloseSocket();
   void Retire();
@@ -142,8 +150,7 @@ class Relay final : public ConnectionObserver, public EventHandler {
   uint32_t pending_length_ = 0;       // of the PendingRequest; what is left of it while draining
   uint32_t pad_left_ = 0;             // before the held-back byte, still in the socket
   uint16_t bound_port_ = 0;
-  ClientRandomFinder from_program_;
-  ClientRandomFinder from_network_;
+  TlsWatch tls_;
 };
 
 }  // namespace mptcptls

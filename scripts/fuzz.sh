@@ -1,6 +1,7 @@
 #!/bin/sh
 # Fuzzes one target for some time; what it finds is left in build/fuzz/found_TARGET.
-#   scripts/fuzz.sh TARGET [SECONDS]     TARGET: segment, options, control, control_message, host, pair, state; 60 s
+#   scripts/fuzz.sh TARGET [SECONDS]     TARGET: segment, options, control, control_message, host, key_log, pair,
+#                                        state, tls_watch; 60 s
 # A crash is written to build/fuzz/crash-*; replay it with build/fuzz/bin/fuzz_TARGET FILE, and keep it, with a
 # telling name, in tests/fuzz/corpus/TARGET.
 set -eu
@@ -8,7 +9,7 @@ cd "$(dirname "$0")/.."
 target=${1:-}
 seconds=${2:-60}
 if [ ! -f "tests/fuzz/fuzz_$target.cc" ]; then
-  sed -n '2,5s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
   [ "$target" = --help ] && exit 0
   exit 2
 fi

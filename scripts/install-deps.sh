@@ -14,18 +14,18 @@ PACKAGES=(
   build-essential cmake ninja-build pkg-config ccache mold git
   clang-14 clang-tidy clang-format libclang-rt-14-dev llvm-14
   # libraries
-  libssl-dev libtins-dev libpcap-dev libabsl-dev libgtest-dev libgmock-dev libnl-3-dev
+  libssl-dev libgnutls28-dev libtins-dev libpcap-dev libabsl-dev libgtest-dev libgmock-dev libnl-3-dev
   libnl-route-3-dev libnftables-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev
   libtomlplusplus-dev
   # programs that the tests and the demo run
-  nginx-light curl openssl ca-certificates iproute2 nftables iptables tcpdump tshark iperf3 ethtool
-  iputils-ping procps util-linux libcap2-bin shellcheck mptcpize python3
+  nginx-light curl wget gnutls-bin openssl ca-certificates iproute2 nftables iptables tcpdump tshark
+  iperf3 ethtool iputils-ping procps util-linux libcap2-bin shellcheck mptcpize python3
   # the real programs of the tests in tests/apps
   apache2-bin haproxy redis-server postgresql-15 nodejs
 )
 # The other ones of scripts/apps.sh.
 APPS=(
-  wget wrk apache2-utils nghttp2-client lftp stunnel4 socat ncat rsync openssh-server openssh-client
+  wrk apache2-utils nghttp2-client lftp stunnel4 socat ncat rsync openssh-server openssh-client
   postfix perl libio-socket-ssl-perl ruby php-cli openjdk-17-jdk-headless
 )
 if [ "${1:-}" = --apps ]; then PACKAGES+=("${APPS[@]}"); fi

@@ -31,8 +31,12 @@ own backup not in MP_JOIN|stack/mptcp/segment_options.cc|s/^  join.backup = path
 metered uplink opened at once|stack/mptcp/path_manager.cc|s/  if (local.use != UplinkUse::kMetered) return false;/  return false;/|sim_scenario_test|*Metered*
 silence does not open a metered uplink|stack/mptcp/reinjection.cc|s/^    path->silent = true;//|sim_scenario_test|*Metered*silent*
 dual-stack uplinks used twice|stack/mptcp/path_manager.cc|s/AtRemote(remote.endpoint) == 0 \&\& !SpeaksFirstFamily(local, remote)/AtRemote(remote.endpoint) == 0/|sim_scenario_test|*Together*dual_stack*
+a tail probe opens the backup|stack/mptcp/reinjection.cc|s/other == nullptr .. (other->backup() \&\& !path->backup())/other == nullptr/|sim_scenario_test|*Backups*short_silence*
+MP_FASTCLOSE said once|stack/host_input.cc|s/^  said.fast_close = .*//|sim_scenario_test|*abort_beyond*
+all of a lossy slow path goes again|stack/mptcp/reinjection.cc|s/  if (!ReinjectHoles(.*/  return GoRound(now, carrier);/|sim_scenario_test|Stalls.LossesOfASlowPath*
+pieces that follow each other not joined|stack/mptcp/reassembly.cc|s/ piece.size() + bytes.size() <= kMaxPiece/ false/|unit_mptcp|*WhatFollowsIsKept*
 all addresses announced at once|stack/mptcp/announcements.cc|s/  return announcement.sent > 0 ../  return true ||/|sim_scenario_test|*PathLimits*in_turn*
-a silent path awaited until its timeout|stack/mptcp/reinjection.cc|/^void ConnectionImpl::OnTailProbe/,/^}/s/^    GoRound(now, path);//|sim_scenario_test|*Resume*
+a silent path awaited until its timeout|stack/mptcp/reinjection.cc|/^void ConnectionImpl::OnTailProbe/,/^}/s/^  GoRound(now, path);//|sim_scenario_test|*Resume*
 other family not announced|stack/mptcp/announcements.cc|s/for (const bool own_family : {true, false}) {/for (const bool own_family : {true}) {/|sim_scenario_test|*Families*
 paths awaited for a minute, whatever is said|stack/mptcp/path_manager.cc|s/  const Duration hold = services_->config().paths.hold, /  const Duration hold = std::chrono::seconds(60), /|sim_scenario_test|*Hold*
 checksum of a DATA_FIN's mapping over too little|stack/mptcp/data_receive.cc|s/mapping->length + (mapping->data_fin ? 1 : 0)/mapping->length/|sim_scenario_test|*data_fin_on_checksummed*

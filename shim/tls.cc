@@ -11,8 +11,7 @@
 #include <atomic>
 
 #include "shim/captured.h"
-#include "shim/control_client.h"
-#include "shim/log.h"
+#include "shim/key_delivery.h"
 #include "shim/real.h"
 #include "shim/settings.h"
 #include "shim/tls_library.h"
@@ -21,8 +20,6 @@ namespace mptcptls::shim {
 namespace {
 
 using InfoCallback = void (*)(const SSL*, int, int);
-
-constexpr char kLabel[] = "EXPORTER-MPTCP";
 
 // Of one SSL object, kept in its ex_data as a number.
 enum State : uintptr_t {
@@ -54,20 +51,6 @@ class ErrorQueueKeeper {
   const ErrnoKeeper errno_;
 };
 
-void Deliver(const TlsLibrary& tls, const SSL* ssl, control::KeyMessage* message) {
-  const int engine = OpenEngine(WhenAbsent::kGiveUp);
-  if (engine >= 0) {
-    // The descriptor proves whose connection it is; without one, our uid has to do.
-    control::Name name;
-    const int fd = tls.SSL_get_rfd(ssl);
-    const bool known = fd >= 0 && Captured(fd, &name);
-    if (!SendMessage(engine, message, sizeof *message, known ? fd : -1, false))
-      Log("tls: the engine does not take the key");
-    close(engine);
-  }
-  explicit_bzero(message, sizeof *message);
-}
-
 void TakeKey(const TlsLibrary& tls, SSL* ssl) {
   const ErrorQueueKeeper keeper(tls);
   auto message = control::Make<control::KeyMessage>(control::Verb::kKey);
@@ -83,15 +66,14 @@ void TakeKey(const TlsLibrary& tls, SSL* ssl) {
   } else if (version == TLS1_2_VERSION &&
              tls.SSL_ctrl(ssl, SSL_CTRL_GET_EXTMS_SUPPORT, 0, nullptr) != 1) {
     message.why_not = control::NoKey::kNoExtendedMasterSecret;
-  } else if (tls.SSL_export_keying_material(ssl, message.key, sizeof message.key, kLabel,
-                                            sizeof kLabel - 1, nullptr, 0, 0) != 1) {
+  } else if (tls.SSL_export_keying_material(ssl, message.key, sizeof message.key, kExporterLabel,
+                                            kExporterLabelLength, nullptr, 0, 0) != 1) {
     message.why_not = control::NoKey::kExporterFailed;
     explicit_bzero(message.key, sizeof message.key);
   } else {
     message.has_key = 1;
   }
-  Log("tls: handshake complete, %s", message.has_key != 0 ? "with a key" : "without a key");
-  Deliver(tls, ssl, &message);
+  DeliverKey(&message, tls.SSL_get_rfd(ssl));
 }
 
 void OnHandshakeDone(const TlsLibrary& tls, SSL* ssl) {
@@ -139,9 +121,14 @@ void AfterDriver(const TlsLibrary* tls, SSL* ssl) {
 bool TlsHooked() {
   static std::atomic<bool> seen{false};
   if (seen.load(std::memory_order_relaxed)) return true;
+  // The program writes a key log: its keys come from there.
+  if (Setting("MPTCPTLS_KEYLOG") != nullptr) return true;
   const ErrnoKeeper keeper;
   const auto is_tls = [](dl_phdr_info* object, size_t, void*) {
-    return strstr(object->dlpi_name, "/libssl.so") != nullptr ? 1 : 0;
+    return strstr(object->dlpi_name, "/libssl.so") != nullptr ||
+                   strstr(object->dlpi_name, "/libgnutls.so") != nullptr
+               ? 1
+               : 0;
   };
   const bool found = dl_iterate_phdr(is_tls, nullptr) != 0;
   if (found) seen.store(true, std::memory_order_relaxed);

@@ -4,7 +4,8 @@
 
 namespace mptcptls::shim {
 
-// Whether a TLS library that we hook is loaded in this process.
+// Whether keys can be had: a TLS library that we hook is loaded in this process, or it writes a key
+// log (`mptcptls run --keylog`).
 bool TlsHooked();
 
 }  // namespace mptcptls::shim

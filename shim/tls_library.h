@@ -1,5 +1,4 @@
-// The TLS libraries of the process: the one that a caller of a hook is bound to need not be visible
-// to the program (python's _ssl is loaded RTLD_LOCAL), and there may be several.
+// OpenSSL as the process has it loaded, once or several times.
 #ifndef MPTCPTLS_SHIM_TLS_LIBRARY_H_
 #define MPTCPTLS_SHIM_TLS_LIBRARY_H_
 

@@ -37,10 +37,10 @@ using TokenKey = std::array<uint8_t, 16>;  // of AES-128
 
 struct HostConfig {
   size_t max_connections = 65536;
-  size_t max_blocks = 16384;         // of 64 KiB, all buffers together
-  size_t max_early = 256u << 20;     // bytes that came ahead of their turn, all together
-  size_t send_buffer = 4u << 20;     // bytes per connection
-  size_t receive_buffer = 6u << 20;  // bytes per connection: what the advertised window may reach
+  size_t max_blocks = 16384;          // of 64 KiB, all buffers together
+  size_t max_early = 256u << 20;      // bytes that came ahead of their turn, all together
+  size_t send_buffer = 8u << 20;      // bytes per connection
+  size_t receive_buffer = 12u << 20;  // bytes per connection: what the advertised window may reach
   // Half-open connections; a SYN beyond them is answered by a SYN cookie.
   size_t max_syn_queue = 1024, max_syn_queue_per_listener = 512;
   bool segmentation = true;  // the device takes 64 KiB segments

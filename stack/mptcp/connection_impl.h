@@ -322,6 +322,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   void Reinject(Time now, Path* path);
   const Path* FastestAnswering(const Path* but = nullptr) const;
   Path* CarrierOf(const Carriers::Range& range) const;
+  bool ReinjectHoles(const Path& carrier, uint64_t limit);
   void ReinjectBehind();
   void ArmStallTimer(Time now);
   void OnStallTimer(Time now);

@@ -51,14 +51,10 @@ void Reassembly::Store(uint64_t offset, ByteSpan bytes, Result* result) {
     const uint64_t gap =
         it == early_.end() ? bytes.size() : std::min<uint64_t>(it->first - offset, bytes.size());
     if (gap > 0) {
-      if (early_.size() >= kMaxPieces || !budget_->Take(gap + EarlyBudget::kPerPiece)) {
+      if (!Keep(it, offset, bytes.first(gap))) {
         result->beyond += bytes.size();
         return;
       }
-      early_.emplace_hint(
-          it, offset,
-          std::vector<uint8_t>(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(gap)));
-      waiting_ += gap;
       bytes = bytes.subspan(gap);
       offset += gap;
     }
@@ -69,6 +65,26 @@ void Reassembly::Store(uint64_t offset, ByteSpan bytes, Result* result) {
     offset += old;
     ++it;
   }
+}
+
+// Bytes that nothing overlaps, before `next`; at the end of the piece before them where they follow
+// it, as what one path brings while another one is waited for.
+bool Reassembly::Keep(Pieces::iterator next, uint64_t offset, ByteSpan bytes) {
+  if (next != early_.begin()) {
+    auto& [begin, piece] = *std::prev(next);
+    if (begin + piece.size() == offset && piece.size() + bytes.size() <= kMaxPiece) {
+      if (!budget_->Take(bytes.size())) return false;
+      piece.insert(piece.end(), bytes.begin(), bytes.end());
+      waiting_ += bytes.size();
+      return true;
+    }
+  }
+  if (early_.size() >= kMaxPieces || !budget_->Take(bytes.size() + EarlyBudget::kPerPiece)) {
+    return false;
+  }
+  early_.emplace_hint(next, offset, std::vector<uint8_t>(bytes.begin(), bytes.end()));
+  waiting_ += bytes.size();
+  return true;
 }
 
 // What may be delivered now, without what was delivered already.

@@ -18,6 +18,7 @@ namespace mptcptls {
 class Reassembly {
  public:
   static constexpr size_t kMaxPieces = 8192;
+  static constexpr size_t kMaxPiece = 16 << 10;  // bytes, of what came bit by bit
 
   // `budget` outlives it.
   explicit Reassembly(EarlyBudget* budget) : budget_(budget) {}
@@ -38,13 +39,16 @@ class Reassembly {
                 const std::function<void(ByteSpan)>& deliver);
 
  private:
+  using Pieces = std::map<uint64_t, std::vector<uint8_t>>;
+
   void Store(uint64_t offset, ByteSpan bytes, Result* result);
+  bool Keep(Pieces::iterator next, uint64_t offset, ByteSpan bytes);
   void Drain(const std::function<void(ByteSpan)>& deliver, Result* result);
 
   EarlyBudget* budget_;
   uint64_t next_ = 0;
   size_t waiting_ = 0;
-  std::map<uint64_t, std::vector<uint8_t>> early_;  // disjoint, by offset
+  Pieces early_;  // disjoint, by offset
 };
 
 }  // namespace mptcptls

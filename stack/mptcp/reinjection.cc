@@ -127,7 +127,23 @@ void ConnectionImpl::OnStallTimer(Time now) {
   if (una_moved_at_ + best->subflow->rto() > now) return ArmStallTimer(now);
   Path* const carrier = CarrierOf(carriers_.ranges().front());
   if (carrier == nullptr || carrier == best || carrier->stale) return;
-  GoRound(now, carrier);
+  if (!ReinjectHoles(*carrier, una_ + best->subflow->cwnd())) return GoRound(now, carrier);
+  ++services_->counters()->stalls_ended;
+  Push(now);
+}
+
+// What a path has lost while it delivers the rest: that alone goes again, and the path stays in
+// use. False: it is not losses that hold the stream up.
+bool ConnectionImpl::ReinjectHoles(const Path& carrier, uint64_t limit) {
+  bool first = false;
+  carrier.subflow->ForEachHole([&](const Mapping& mapping, const Payload& payload) {
+    const uint64_t begin = std::max(mapping.dsn, una_);
+    const uint64_t end = std::min(mapping.dsn + payload.size(), limit);
+    if (begin >= end) return;
+    first |= begin == una_;
+    if (first) reinject_.Add(begin, end);
+  });
+  return first;
 }
 
 // What the stream waits for is on a path that has been silent for two round trips. The path's own

@@ -270,6 +270,9 @@ class Subflow {
   // Unacknowledged payload ranges in sequence order, as they were mapped: what must be reinjected
   // when this path dies.
   void ForEachUnacked(const std::function<void(const Mapping&, const Payload&)>& visit) const;
+  // Of these the ones before the last that the peer has SACKed: the path is alive, but they are
+  // late.
+  void ForEachHole(const std::function<void(const Mapping&, const Payload&)>& visit) const;
   bool is_initiator() const;  // we sent the SYN
   // What must hold whenever no call is under way (subflow_invariants.cc); empty is right, else the
   // first thing that is wrong. For simulation and fuzzers, after every step.

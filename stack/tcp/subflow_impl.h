@@ -193,6 +193,7 @@ class Subflow::Impl {
   std::string CheckReceiver() const;
 
   RecoveryState Recovery() const;
+  Mapping MappingOf(const SentRange& range) const;
   Seq EmptySeq() const;
   // Less window than this is told as none (RFC 9293 3.8.6.2.2).
   uint32_t WindowStep() const { return std::min(mss_, max_rcv_wnd_ / 2); }

@@ -334,19 +334,34 @@ SubflowInfo Subflow::Info() const {
   return info;
 }
 
+// The mapping of exactly the bytes of a range.
+Mapping Subflow::Impl::MappingOf(const SentRange& range) const {
+  Mapping mapping = range.mapping;
+  const uint32_t skipped = (range.begin - iss_) - mapping.ssn;
+  mapping.dsn += skipped;
+  mapping.ssn += skipped;
+  const bool last = skipped + range.payload.size() == mapping.length;
+  mapping.length = static_cast<uint16_t>(range.payload.size());
+  mapping.data_fin = mapping.data_fin && last;
+  return mapping;
+}
+
 void Subflow::ForEachUnacked(
     const std::function<void(const Mapping&, const Payload&)>& visit) const {
   for (const SentRange& range : impl_->sent_.ranges()) {
-    if (range.payload.empty()) continue;
-    // The mapping of exactly these bytes.
-    Mapping mapping = range.mapping;
-    const uint32_t skipped = (range.begin - impl_->iss_) - mapping.ssn;
-    mapping.dsn += skipped;
-    mapping.ssn += skipped;
-    const bool last = skipped + range.payload.size() == mapping.length;
-    mapping.length = static_cast<uint16_t>(range.payload.size());
-    mapping.data_fin = mapping.data_fin && last;
-    visit(mapping, range.payload);
+    if (!range.payload.empty()) visit(impl_->MappingOf(range), range.payload);
+  }
+}
+
+void Subflow::ForEachHole(const std::function<void(const Mapping&, const Payload&)>& visit) const {
+  uint32_t sacked_behind = impl_->sent_.sacked();
+  for (const SentRange& range : impl_->sent_.ranges()) {
+    if (sacked_behind == 0) return;
+    if (range.fate == SentRange::Fate::kSacked) {
+      sacked_behind -= range.length();
+    } else if (!range.payload.empty()) {
+      visit(impl_->MappingOf(range), range.payload);
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "tests/bench/fairness.h"
 #include "tests/bench/multipath.h"
+#include "tests/bench/multipath_events.h"
 #include "tests/bench/report.h"
 #include "tests/bench/tcp_grid.h"
 #include "tests/bench/tcp_report.h"
@@ -47,6 +48,29 @@ void AddNumbers(CLI::App* verb, const std::string& name, std::vector<double>* nu
 void AddNames(CLI::App* verb, const std::string& name, std::vector<std::string>* names,
               const std::string& what) {
   verb->add_option(name, *names, what)->delimiter(',')->check(CLI::IsMember(*names));
+}
+
+using Pairs = std::vector<std::pair<double, double>>;
+
+// Of two links, as 10+100.
+void AddPairs(CLI::App* verb, const std::string& name, Pairs* pairs, const std::string& what) {
+  verb->add_option_function<std::vector<std::string>>(
+          name,
+          [name, pairs](const std::vector<std::string>& words) {
+            pairs->clear();
+            for (const std::string& word : words) {
+              double first = 0, second = 0;
+              char rest = 0;
+              if (sscanf(word.c_str(), "%lf+%lf%c", &first, &second, &rest) != 2 || first <= 0 ||
+                  second <= 0 || first > 2000 || second > 2000) {
+                throw CLI::ValidationError(
+                    name, word + " is not of the form 10+100 (of both links, up to 2000)");
+              }
+              pairs->emplace_back(first, second);
+            }
+          },
+          what)
+      ->delimiter(',');
 }
 
 // A verb of the command line: its options, and what is done with them.
@@ -220,30 +244,34 @@ class MultipathVerb : public Verb {
   }
 
  private:
-  using Pairs = std::vector<std::pair<double, double>>;
+  MultipathOptions options_;
+};
 
-  static void AddPairs(CLI::App* verb, const std::string& name, Pairs* pairs,
-                       const std::string& what) {
-    verb->add_option_function<std::vector<std::string>>(
-            name,
-            [name, pairs](const std::vector<std::string>& words) {
-              pairs->clear();
-              for (const std::string& word : words) {
-                double first = 0, second = 0;
-                char rest = 0;
-                if (sscanf(word.c_str(), "%lf+%lf%c", &first, &second, &rest) != 2 || first <= 0 ||
-                    second <= 0 || first > 2000 || second > 2000) {
-                  throw CLI::ValidationError(
-                      name, word + " is not of the form 10+100 (of both links, up to 2000)");
-                }
-                pairs->emplace_back(first, second);
-              }
-            },
-            what)
-        ->delimiter(',');
+class EventsVerb : public Verb {
+ public:
+  CLI::App* Add(CLI::App* app) override {
+    CLI::App* verb = app->add_subcommand(
+        "events",
+        "How long a program waits when one of two links dies in the middle of a transfer, ours "
+        "beside the kernel's MPTCP, and how soon after a TLS handshake the second path carries "
+        "data. Takes about eight minutes.");
+    AddPairs(verb, "--delay", &options_.rtt_ms, "round trip times in ms: 10+10,30+300");
+    verb->add_option("--rounds", options_.rounds, "over all rows; medians are shown")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    AddJson(verb);
+    return verb;
   }
 
-  MultipathOptions options_;
+  void Run() override {
+    RequireContender(Contender::kOurs);
+    const EventResults results = MeasureEvents(options_);
+    printf("%s", ToTable(results).c_str());
+    WriteJson(json_, ToJson(results));
+  }
+
+ private:
+  EventOptions options_;
 };
 
 }  // namespace
@@ -255,18 +283,21 @@ int main(int argc, char** argv) {
   TcpVerb tcp;
   FairnessVerb fairness;
   MultipathVerb multipath;
+  EventsVerb events;
   CLI::App app("Benchmarks of libmptcptls, in network namespaces of their own. Needs root.",
                "bench.sh");
   // None is an error too, but only after an unknown one was named.
   app.require_subcommand(0, 1);
   std::map<CLI::App*, Verb*> verbs;
-  for (Verb* verb : std::initializer_list<Verb*>{&throughput, &tcp, &fairness, &multipath}) {
+  for (Verb* verb :
+       std::initializer_list<Verb*>{&throughput, &tcp, &fairness, &multipath, &events}) {
     verbs[verb->Add(&app)] = verb;
   }
   CLI11_PARSE(app, argc, argv);
   if (app.get_subcommands().empty()) {
     fprintf(stderr,
-            "bench: what shall be measured? throughput, tcp, fairness or multipath; see --help\n");
+            "bench: what shall be measured? throughput, tcp, fairness, multipath or events; see "
+            "--help\n");
     return 1;
   }
   try {

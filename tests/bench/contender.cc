@@ -91,6 +91,7 @@ Transfer Carry(Contender contender, const Lab& lab, const Task& task) {
   lab::Eventually([&] { return listens() || !receiver->Running(); });
   if (!listens()) ThrowFailure(contender, *receiver, nullptr);
   const auto sender = lab.client().Start(pair.sender);
+  task.meanwhile();
   // The sender ends last unless something is wrong.
   if (sender->Wait(kDeadline) != 0 || receiver->Wait() != 0) {
     ThrowFailure(contender, *receiver, sender.get());

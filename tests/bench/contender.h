@@ -4,6 +4,7 @@
 #define MPTCPTLS_TESTS_BENCH_CONTENDER_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ std::vector<Contender> AllContenders();
 struct Task {
   uint64_t bytes = 0;  // 0: as many as go in `seconds`; not for the floor
   double seconds = 0;
+  // While it runs; may wait for what it sees of it.
+  std::function<void()> meanwhile = [] {};
   int link = 1;  // that the connection begins on
   // Of the kernel's contenders; ours has its own CUBIC.
   std::string congestion = "cubic";

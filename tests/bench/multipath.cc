@@ -6,16 +6,14 @@
 
 #include "tests/bench/contender.h"
 #include "tests/bench/format.h"
+#include "tests/bench/multipath_field.h"
 #include "tests/bench/spread.h"
 #include "tests/bench/work_queue.h"
-#include "tests/netns/lab.h"
-#include "tests/netns/product.h"
 
 namespace mptcptls::bench {
 namespace {
 
 constexpr double kLikeGoal = 0.97, kUnlikeGoal = 0.93;
-constexpr std::chrono::seconds kSettling{60};
 
 std::vector<MultipathRow> MakeRows(const MultipathOptions& options) {
   std::vector<MultipathRow> rows;
@@ -32,55 +30,20 @@ std::vector<MultipathRow> MakeRows(const MultipathOptions& options) {
   return rows;
 }
 
-// Two hosts and two links, made anew by the dice of each round.
-class Field {
- public:
-  Field() : lab_({.links = 2, .middle = lab::Middle::kEmulator, .kernel_mptcp = true}) {
-    PrepareKernelMptcp(lab_);
-    for (const lab::Host* host : {&lab_.client(), &lab_.server()}) {
-      host->SetSysctl("net.ipv4.tcp_no_metrics_save", "1");
-    }
-  }
-
-  // All have the same time: where losses decide, a short transfer is mostly its slow start.
-  double Measure(Carrier carrier, const std::array<Wire, 2>& wires, double seconds, uint64_t seed) {
-    for (const int link : {1, 2}) {
-      lab_.Emulator(link, wires[static_cast<size_t>(link) - 1].ToSettings());
-      lab_.Emulator(link, "restart " + std::to_string(seed + static_cast<uint64_t>(link)));
-    }
-    const Task task{.seconds = seconds, .link = carrier == Carrier::kSecondAlone ? 2 : 1};
-    const Contender contender = carrier == Carrier::kOurs     ? Contender::kOurs
-                                : carrier == Carrier::kKernel ? Contender::kMptcp
-                                                              : Contender::kTcp;
-    const Sample sample = Run(contender, lab_, task);
-    return sample.transfer.GbitPerSecond() * 1e3;
-  }
-
-  // Waits until nothing of a transfer is left, on links that do no harm.
-  void Settle() {
-    for (const int link : {1, 2}) lab_.Emulator(link, "delay_ms=0 loss=0 rate_mbit=0");
-    for (const lab::Host* host : {&lab_.client(), &lab_.server()}) {
-      if (lab::Product::EnginePid(*host) != 0) lab::Product::Down(*host);
-    }
-    const bool settled = lab::Eventually(
-        [this] {
-          return lab_.client().Run("ss -HtMn state connected exclude time-wait").empty() &&
-                 lab_.server().Run("ss -HtMn state connected exclude time-wait").empty();
-        },
-        kSettling);
-    if (!settled) throw std::runtime_error("connections of a transfer do not end");
-  }
-
- private:
-  lab::Lab lab_;
-};
-
-std::string Pair(double first, double second) { return Format("%g+%g", first, second); }
+// All have the same time: where losses decide, a short transfer is mostly its slow start.
+double Measure(Field* field, Carrier carrier, const std::array<Wire, 2>& wires, double seconds,
+               uint64_t seed) {
+  field->Set(wires, seed);
+  const Task task{.seconds = seconds, .link = carrier == Carrier::kSecondAlone ? 2 : 1};
+  const Contender contender = carrier == Carrier::kOurs     ? Contender::kOurs
+                              : carrier == Carrier::kKernel ? Contender::kMptcp
+                                                            : Contender::kTcp;
+  return Run(contender, field->lab(), task).transfer.GbitPerSecond() * 1e3;
+}
 
 std::string Describe(const MultipathRow& row) {
-  return Format("%8s Mbit/s  %7s ms  %3g %%",
-                Pair(row.wires[0].rate_mbit, row.wires[1].rate_mbit).c_str(),
-                Pair(row.wires[0].rtt_ms, row.wires[1].rtt_ms).c_str(), row.wires[0].loss_percent);
+  return Format("%8s Mbit/s  %7s ms  %3g %%", Rates(row.wires).c_str(),
+                RoundTrips(row.wires).c_str(), row.wires[0].loss_percent);
 }
 
 }  // namespace
@@ -115,8 +78,8 @@ MultipathResults MeasureMultipath(const MultipathOptions& options) {
       std::vector<std::string> failures;
       for (size_t i = 0; i < kCarriers.size(); ++i) {
         try {
-          measured[i] = fields[worker]->Measure(kCarriers[i], row.wires, options.seconds,
-                                                options.seed + 2 * *task);
+          measured[i] = Measure(fields[worker].get(), kCarriers[i], row.wires, options.seconds,
+                                options.seed + 2 * *task);
         } catch (const std::exception& error) {
           const std::string text = error.what();
           failures.push_back(text.substr(0, text.find('\n')));

@@ -18,7 +18,7 @@ struct MultipathOptions {
   std::vector<std::pair<double, double>> rate_mbit = {{10, 10}, {50, 50}, {100, 20}};
   std::vector<std::pair<double, double>> rtt_ms = {{10, 10}, {10, 100}, {30, 300}};
   std::vector<double> loss_percent = {0, 1};
-  int seconds = 10;  // of each transfer
+  int seconds = 20;  // of each transfer; the second path is there a bit later
   int rounds = 2;
   int jobs = 6;  // labs at a time; fewer where links are fast
   uint64_t seed = 1;

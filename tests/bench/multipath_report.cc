@@ -51,15 +51,10 @@ std::string ToTable(const MultipathResults& results) {
     for (const std::string& failure : row.failures) failures += Links(row) + "  " + failure + "\n";
   }
   text += Format(
-      "\n  Two links, an upload of about %d s from host to host; Mbit/s of data from the first "
-      "byte "
-      "to\n"
-      "  the last, median of %d round%s. link 1, link 2: the kernel's TCP on one alone; sum: of "
-      "both.\n"
-      "  rate in Mbit/s and RTT in ms of each, with a queue of one bandwidth-delay product; loss "
-      "in "
-      "%%\n"
-      "  each way. Took %.0f min.\n\n",
+      "\n  Two links, an upload from host to host; Mbit/s of data in %d s from the first byte on,\n"
+      "  median of %d round%s. link 1, link 2: the kernel's TCP on one alone; sum: of both.\n"
+      "  rate in Mbit/s and RTT in ms of each, with a queue of one bandwidth-delay product; loss\n"
+      "  in %% each way. Took %.0f min.\n\n",
       results.options.seconds, results.options.rounds, results.options.rounds == 1 ? "" : "s",
       results.minutes);
   text += Format(

@@ -71,6 +71,7 @@ Transfer ReceivePattern(int fd, Order order, std::optional<double> seconds) {
                               "read after " + std::to_string(received) + " bytes");
     }
     if (!stopwatch) stopwatch.emplace();
+    stopwatch->Lap();
     if (!transfer && (n == 0 || (seconds && stopwatch->Seconds() >= *seconds))) {
       transfer = stopwatch->Stop(received);
     }

@@ -14,6 +14,8 @@ namespace mptcptls::bench {
 struct Transfer {
   uint64_t bytes = 0;
   double seconds = 0;  // from the first byte to the end
+  // The longest time without a byte, but for the first two seconds: a slow start has pauses.
+  double pause_seconds = 0;
   ProcessorTime processors;
 
   double GbitPerSecond() const { return static_cast<double>(bytes) * 8 / 1e9 / seconds; }
@@ -31,9 +33,12 @@ class Stopwatch {
  public:
   Stopwatch() : start_(std::chrono::steady_clock::now()), processors_(ReadProcessorTime()) {}
   double Seconds() const;
+  // A byte has come.
+  void Lap();
   Transfer Stop(uint64_t bytes) const;
 
  private:
+  double last_lap_ = 0, longest_pause_ = 0;
   std::chrono::steady_clock::time_point start_;
   ProcessorTime processors_;
 };

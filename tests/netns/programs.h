@@ -45,6 +45,7 @@ class Nginx {
   std::string www() const { return folder_ + "/www"; }
   std::string uploads() const { return folder_ + "/www/upload"; }
   std::string certificate() const { return folder_ + "/certificate.pem"; }
+  std::string key() const { return folder_ + "/key.pem"; }
   std::string ErrorLog() const { return ReadFile(folder_ + "/error.log"); }
   std::string AccessLog() const { return ReadFile(folder_ + "/access.log"); }
 

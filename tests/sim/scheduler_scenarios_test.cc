@@ -140,6 +140,25 @@ TEST(Stalls, APathThatHoldsTheStreamUpGetsNoMore) {
   EXPECT_LE(r.reinjected, 150'000u) << r.summary;
 }
 
+// A slow path that loses packets, but delivers what follows them, needs help with the losses only.
+TEST(Stalls, LossesOfASlowPathGoAgainAndNothingElse) {
+  Scenario s = Download({Wire(15ms, 10'000'000), Wire(150ms, 10'000'000)},
+                        SchedulerKind::kLowestRtt, 16 * kMiB);
+  s.budget = 30s;
+  auto lost = std::make_shared<int>(0);
+  s.prepare = [lost](World& w) {
+    w.down(1).AddLossPattern([&w, lost](const TcpView& p, uint64_t) {
+      const bool lose = IsData(p) && w.simulator().now() > Time(5s) && *lost < 3;
+      *lost += lose ? 1 : 0;
+      return lose;
+    });
+  };
+  const Result r = RunIt(s, 4900ms);
+  EXPECT_THAT(r.failures, testing::IsEmpty()) << r.summary;
+  EXPECT_GT(r.stalls_ended, 0u) << r.summary;
+  EXPECT_LE(r.reinjected, 250'000u) << r.summary;  // a queue overflows, too
+}
+
 INSTANTIATE_TEST_SUITE_P(Each, Schedulers,
                          testing::Values(SchedulerKind::kLowestRtt, SchedulerKind::kBlest,
                                          SchedulerKind::kEcf, SchedulerKind::kRoundRobin,

@@ -329,7 +329,9 @@ std::string Summary(World& world) {
   }
   out += "lost " + std::to_string(world.LostPayload()) + ", retransmitted " +
          std::to_string(world.Sum(&Counters::bytes_retransmitted)) + ", reinjected " +
-         std::to_string(world.Sum(&Counters::bytes_reinjected)) + ", timeouts " +
+         std::to_string(world.Sum(&Counters::bytes_reinjected)) + ", stalls ended " +
+         std::to_string(world.Sum(&Counters::stalls_ended)) + ", penalties " +
+         std::to_string(world.Sum(&Counters::subflows_penalised)) + ", timeouts " +
          std::to_string(world.Sum(&Counters::rto_fired)) + ", completed at " +
          Seconds(world.completed()) + "\n";
   return out;

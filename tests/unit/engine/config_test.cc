@@ -55,8 +55,8 @@ TEST(Config, EmptyFileMeansTheDefaults) {
   EXPECT_THAT(config.rules, IsEmpty());
   EXPECT_EQ(config.syn_queue, 1024u);
   EXPECT_EQ(config.tcp, TcpPolicy());
-  EXPECT_EQ(config.send_buffer, 4u << 20);
-  EXPECT_EQ(config.receive_buffer, 6u << 20);
+  EXPECT_EQ(config.send_buffer, 8u << 20);
+  EXPECT_EQ(config.receive_buffer, 12u << 20);
   EXPECT_EQ(config.token_server_id_bits, 0u);
   EXPECT_EQ(config.token_server_id, 0);
   EXPECT_FALSE(config.Bypassed(At("192.0.2.1", 443)));

@@ -72,6 +72,24 @@ TEST_F(ReassemblyTest, HolesOnPurposeAreBounded) {
   EXPECT_EQ(budget_.used(), 0u);
 }
 
+TEST_F(ReassemblyTest, WhatFollowsIsKeptInOnePiece) {
+  for (uint64_t at = 100; at < 200; at += 10) EXPECT_EQ(Insert(at, 10).beyond, 0u);
+  EXPECT_EQ(budget_.used(), 100 + EarlyBudget::kPerPiece);
+  EXPECT_EQ(Insert(150, 100).duplicate, 50u);
+  EXPECT_EQ(reassembly_->waiting(), 150u);
+  Insert(0, 100);
+  EXPECT_TRUE(IsPrefix(250));
+  EXPECT_EQ(budget_.used(), 0u);
+}
+
+TEST_F(ReassemblyTest, OnePieceIsBounded) {
+  const std::vector<uint8_t> bytes(1 << 10);
+  for (uint64_t i = 0; i < 2 * Reassembly::kMaxPiece / bytes.size(); ++i) {
+    ASSERT_EQ(reassembly_->Insert(1 + i * bytes.size(), bytes, kNoLimit, nullptr).beyond, 0u);
+  }
+  EXPECT_EQ(budget_.used(), 2 * (Reassembly::kMaxPiece + EarlyBudget::kPerPiece));
+}
+
 TEST_F(ReassemblyTest, AllShareOneBudget) {
   Reassembly other(&budget_);
   const std::vector<uint8_t> large((1 << 20) - 2 * EarlyBudget::kPerPiece);

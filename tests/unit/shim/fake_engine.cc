@@ -127,6 +127,12 @@ std::vector<int> FakeEngine::options_set() {
   return options_set_;
 }
 
+std::vector<control::KeyMessage> FakeEngine::AwaitKeys(size_t count) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::seconds(10), [&] { return keys_.size() >= count; });
+  return keys_;
+}
+
 int FakeEngine::Deliver(const control::Address& remote) {
   control::Name name;
   name.role = control::Role::kResponder;
@@ -185,6 +191,14 @@ void FakeEngine::Converse(int fd) {
     case control::Verb::kMptcp: {
       control::MptcpRequest request;
       if (Receive(fd, &request, sizeof request)) Mptcp(fd, request);
+      return;
+    }
+    case control::Verb::kKey: {
+      control::KeyMessage message;
+      if (!Receive(fd, &message, sizeof message)) return;
+      const std::scoped_lock lock(mutex_);
+      keys_.push_back(message);
+      changed_.notify_all();
       return;
     }
     case control::Verb::kResult: {

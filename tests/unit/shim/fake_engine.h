@@ -41,6 +41,8 @@ class FakeEngine {
   std::vector<uint8_t> mptcp_flags();
   // The answer to SO_PROTOCOL, 0: none.
   void AnswerProtocolWith(int protocol);
+  // The first `count` keys that came, as soon as they are there; fewer after ten seconds.
+  std::vector<control::KeyMessage> AwaitKeys(size_t count);
   // Option names that were set.
   std::vector<int> options_set();
 
@@ -66,6 +68,7 @@ class FakeEngine {
   std::map<uint64_t, int> results_;
   std::vector<control::Scheduler> schedulers_;
   std::vector<int> options_set_;
+  std::vector<control::KeyMessage> keys_;
   control::ListenRequest listening_;
   std::vector<std::thread> conversations_;
   std::thread server_;
