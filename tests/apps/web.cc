@@ -21,7 +21,8 @@ std::vector<std::string> NginxCommand(App& app, const NginxOptions& options) {
   }
   conf << "  server {\n    listen " << options.port << (options.tls ? " ssl " : " ")
        << options.listen << ";\n    ssl_certificate " << app.Certificate()
-       << ";\n    ssl_certificate_key " << app.Key() << ";\n    root " << app.Path("www") << ";\n"
+       << ";\n    ssl_certificate_key " << app.Key()
+       << ";\n    ssl_protocols TLSv1.2 TLSv1.3;\n    root " << app.Path("www") << ";\n"
        << "    location /upload/ { dav_methods PUT; }\n  }\n}\n";
   WriteFile(folder + "/nginx.conf", conf.str());
   return {"/usr/sbin/nginx", "-c", folder + "/nginx.conf", "-e", folder + "/error.log"};
