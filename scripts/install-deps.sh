@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that building, testing and the demo need and that are missing; with
-# --apps also the programs of the whole matrix of scripts/apps.sh, some 250 MB.
+# --apps also the programs of the whole matrix of scripts/apps.sh.
 # When nothing is missing it makes no apt call. Services of installed packages are not started.
 source "$(dirname "$0")/common.sh"
 

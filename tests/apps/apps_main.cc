@@ -87,9 +87,11 @@ void PrintTable(const std::vector<std::vector<std::string>>& lines) {
   printf("  %s\n", rule.c_str());
 }
 
-void Print(const std::vector<Result>& results) {
+void Print(const std::vector<Result>& results, const std::string& only) {
+  const std::string first =
+      only.empty() || only == "both" ? "both ends preloaded" : only + " preloaded";
   std::vector<std::vector<std::string>> lines = {
-      {" ", "row", "server", "client", "job", "both ends preloaded", "one end", "why"}};
+      {" ", "row", "server", "client", "job", first, "one end", "why"}};
   for (const Result& result : results) {
     const AppRow& row = *result.row;
     lines.push_back({result.good() ? " " : "!", row.name, row.server, row.client, row.job,
@@ -124,7 +126,7 @@ int Main(const std::vector<std::string>& names, const std::string& only) {
   const std::vector<AppRow> rows = Choose(names);
   std::vector<Result> results;
   for (const AppRow& row : rows) results.push_back(Run(row, only));
-  Print(results);
+  Print(results, only);
   const auto bad = std::ranges::count_if(results, [](const Result& r) { return !r.good(); });
   if (bad == 0) printf("  All %zu hold.\n", results.size());
   if (bad != 0) printf("  %td of %zu do NOT hold (marked with !).\n", bad, results.size());

@@ -4,13 +4,14 @@
 
 namespace mptcptls::lab {
 
-Child& ServeNginx(App& app, const Host& host, const NginxOptions& options) {
+std::vector<std::string> NginxCommand(App& app, const NginxOptions& options) {
   app.MakeFolder("www");
   app.MakeFolder("www/upload", "www-data");
   const std::string name = "nginx-" + std::to_string(options.port);
   const std::string folder = app.MakeFolder(name, "www-data");
   std::ostringstream conf;
-  conf << "daemon off;\nuser www-data;\nworker_processes " << options.workers << ";\n"
+  conf << "daemon " << (options.daemon ? "on" : "off") << ";\nuser www-data;\nworker_processes "
+       << options.workers << ";\n"
        << "pid " << folder << "/pid;\nerror_log " << folder << "/error.log;\n"
        << "events { worker_connections 1024; }\n"
        << "http {\n  access_log off;\n  sendfile on;\n  client_max_body_size 0;\n"
@@ -20,11 +21,15 @@ Child& ServeNginx(App& app, const Host& host, const NginxOptions& options) {
   }
   conf << "  server {\n    listen " << options.port << (options.tls ? " ssl " : " ")
        << options.listen << ";\n    ssl_certificate " << app.Certificate()
-       << ";\n    ssl_certificate_key " << app.Key() << ";\n    root " << app.Path("www") << ";\n"
+       << ";\n    ssl_certificate_key " << app.Key()
+       << ";\n    ssl_protocols TLSv1.2 TLSv1.3;\n    root " << app.Path("www") << ";\n"
        << "    location /upload/ { dav_methods PUT; }\n  }\n}\n";
   WriteFile(folder + "/nginx.conf", conf.str());
-  return app.Serve(host, options.port,
-                   {"nginx", "-c", folder + "/nginx.conf", "-e", folder + "/error.log"});
+  return {"/usr/sbin/nginx", "-c", folder + "/nginx.conf", "-e", folder + "/error.log"};
+}
+
+Child& ServeNginx(App& app, const Host& host, const NginxOptions& options) {
+  return app.Serve(host, options.port, NginxCommand(app, options));
 }
 
 std::string Https(const App& app, const std::string& path, int port) {

@@ -20,8 +20,11 @@ struct NginxOptions {
   // After "listen PORT": "reuseport", "http2".
   std::string listen = "";
   int workers = 2;
+  bool daemon = false;
 };
 
+// Writes nginx's configuration and the folders that it needs; returns the command that starts it.
+std::vector<std::string> NginxCommand(App& app, const NginxOptions& options);
 // nginx in the foreground, with two workers as www-data; PUT stores under /upload/. Its process.
 Child& ServeNginx(App& app, const Host& host, const NginxOptions& options = {});
 

@@ -62,6 +62,38 @@ std::function<void(App&)> ReplaceProcesses(const std::function<Child&(App&)>& se
   };
 }
 
+pid_t PidIn(const std::string& file) { return atoi(ReadFile(file).c_str()); }
+
+// A new binary takes the listening sockets over while a download goes on; nginx clears the
+// environment for it.
+void UpgradeNginx(App& app) {
+  const std::string sum = app.MakeFile("www/file", 2 * kFileSize);
+  Child& start = app.Start(app.server(), NginxCommand(app, {.daemon = true}));
+  app.Require(start.Wait() == 0, "nginx does not start");
+  const std::string file = app.Path("nginx-443/pid");
+  app.RequireEventually([&] { return PidIn(file) > 0; }, "nginx does not run");
+  const pid_t old = PidIn(file);
+  Child& before = app.Start(app.client(), Curl(app, "/file"));
+  app.RequireEventually(
+      [&] { return ReadFile(app.Path("copy")).size() > kMiB || !before.Running(); },
+      "the download does not begin");
+  kill(old, SIGUSR2);
+  app.RequireEventually([&] { return PidIn(file) > 0 && PidIn(file) != old; },
+                        "there is no new binary");
+  kill(old, SIGQUIT);
+  app.Require(before.Wait(std::chrono::seconds(60)) == 0, "the download across it fails");
+  app.RequireFile(app.Path("copy"), sum);
+  app.Require(AwaitExit(old, kPatience), "the old master does not go");
+  app.Run(Curl(app, "/file"));
+  app.RequireFile(app.Path("copy"), sum);
+  const pid_t fresh = PidIn(file);
+  const std::string maps = ReadFile("/proc/" + std::to_string(fresh) + "/maps");
+  const bool preloaded = maps.find(Product::Library()) != std::string::npos;
+  app.Require(preloaded == app.IsPreloaded(app.server()), "the new binary is not as the old one");
+  kill(fresh, SIGTERM);
+  app.Require(AwaitExit(fresh, kPatience), "the new master does not go");
+}
+
 Child& ServeApache(App& app, const std::string& mpm) {
   const std::string folder = app.MakeFolder("apache");
   const std::string modules = "/usr/lib/apache2/modules/";
@@ -131,10 +163,17 @@ std::vector<AppRow> WebServerRows() {
        .client = "curl",
        .job = kAcross,
        .mode = "tls-auth",
-       .tested = true,
        .needs = {"nginx", "curl"},
        .run = ReplaceProcesses([](App& app) -> Child& { return ServeNginx(app, app.server()); },
                                SIGHUP)},
+      {.name = "nginx-upgrade",
+       .server = "nginx, SIGUSR2: a new binary",
+       .client = "curl",
+       .job = "32 MiB across an upgrade, and after it",
+       .mode = "tls-auth",
+       .tested = true,
+       .needs = {"nginx", "curl"},
+       .run = UpgradeNginx},
       {.name = "nginx-reuseport",
        .server = "nginx, reuseport",
        .client = "curl",
