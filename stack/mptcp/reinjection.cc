@@ -2,9 +2,10 @@
 // answer or holds the others up, what the peer threw away, and what the scheduler wants to repeat.
 //
 // No stall longer than one RTO of the best path: where the Data ACK has stood still for that long
-// and another path has the bytes that it waits for, they go again (OnStallTimer), and so do the
-// next ones of that path as soon as the Data ACK gets near them, until it is heard of again. It
-// takes no new ones meanwhile.
+// and another path has the bytes that it waits for, they go again (OnStallTimer). Where that path
+// delivers what came after them, its losses are all that goes; else so do the next ones of that
+// path as soon as the Data ACK gets near them, until it is heard of again, and it takes no new ones
+// meanwhile.
 #include <algorithm>
 #include <tuple>
 

@@ -218,7 +218,7 @@ class MultipathVerb : public Verb {
         "multipath",
         "Two links of all rates, round trip times and losses: ours, the kernel's MPTCP, and its "
         "TCP "
-        "on each link alone. Takes about a quarter of an hour; the options choose cells.");
+        "on each link alone. Takes about 20 minutes; the options choose cells.");
     AddPairs(verb, "--rate", &options_.rate_mbit, "Mbit/s of the links: 10+10,100+20");
     AddPairs(verb, "--delay", &options_.rtt_ms, "round trip times in ms: 10+10,30+300");
     AddNumbers(verb, "--loss", &options_.loss_percent, "losses in % of packets, each way", 0, 50);

@@ -35,8 +35,8 @@ template <typename Left>
 void SendWhile(int fd, const Left& left) {
   std::vector<uint8_t> pattern(kChunk + kPeriod);
   for (size_t i = 0; i < pattern.size(); ++i) pattern[i] = ByteAt(i);
-  for (uint64_t sent = 0; left(sent) > 0;) {
-    const size_t size = std::min<uint64_t>(kChunk, left(sent));
+  uint64_t sent = 0;
+  while (const uint64_t size = std::min<uint64_t>(kChunk, left(sent))) {
     const ssize_t n = write(fd, pattern.data() + sent % kPeriod, size);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
