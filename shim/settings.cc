@@ -73,6 +73,11 @@ bool Required() {
   return value != nullptr && strcmp(value, "1") == 0;
 }
 
+bool CaptureLocal() {
+  const char* const value = Setting("MPTCPTLS_CAPTURE");
+  return value != nullptr && strcmp(value, "all") == 0;
+}
+
 control::Auth AuthSetting(bool* given) {
   static constexpr struct {
     const char* text;
