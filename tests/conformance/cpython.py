@@ -16,8 +16,8 @@ import tempfile
 import time
 import xml.etree.ElementTree
 
-SUITES = ["test_socket", "test_ssl", "test_asyncio", "test_selectors", "test_httplib", "test_ftplib", "test_imaplib",
-          "test_smtplib", "test_poplib"]
+SUITES = ["test_socket", "test_ssl", "test_asyncio", "test_selectors", "test_httplib", "test_ftplib",
+          "test_imaplib", "test_smtplib", "test_poplib"]
 WAYS = {"kernel": None, "default": {}, "all": {"MPTCPTLS_CAPTURE": "all"}}
 HERE = pathlib.Path(__file__).parent
 # VSOCK, which the tests below leave out, hangs in virtual machines without a device for it.
