@@ -43,7 +43,7 @@ namespace mptcptls::control {
 
 inline constexpr uint32_t kMagic = 0x4d505453;  // "MPTS"
 // Any change to this header changes the number; shim and engine must agree exactly.
-inline constexpr uint32_t kVersion = 5;
+inline constexpr uint32_t kVersion = 6;
 // Abstract name of the engine, without the leading NUL. Abstract names are per network namespace.
 inline constexpr char kEngineName[] = "mptcptls/engine";
 inline constexpr uint8_t kAcceptByte = 0xA5;
@@ -203,6 +203,9 @@ struct ResultRequest {
   Header header;
   uint64_t id = 0;
 };
+
+// kGetOption: `name` is the request of an ioctl() instead, SIOCOUTQ or SIOCOUTQNSD.
+inline constexpr int32_t kLevelIoctl = -1;
 
 struct OptionRequest {
   Header header;

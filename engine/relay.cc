@@ -248,6 +248,12 @@ void Relay::PumpFromProgram() {
 
 // ---- From the program to the network
 
+size_t Relay::unread() const {
+  if (stage_ != Stage::kOpen || !taken_) return 0;
+  const size_t queued = QueuedBytes(socket_.get()), ours = pad_left_ + (held_back_ ? 1u : 0u);
+  return queued > ours ? queued - ours : 0;
+}
+
 bool Relay::ReadProgram() {
   if (connection_ == nullptr || stage_ != Stage::kOpen) return false;
   const size_t skip = held_back_ ? 1 : 0;

@@ -88,6 +88,8 @@ class Relay final : public ConnectionObserver, public EventHandler {
   // Everything the program wrote so far is with the connection (before keys are set, so that the
   // Finished leaves first).
   void PumpFromProgram();
+  // What the program wrote and the connection has had no room for.
+  size_t unread() const;
   // From the program's key log: gives the key when the handshake is complete. False when it is no
   // secret.
   bool TakeSecret(const control::SecretMessage& message);

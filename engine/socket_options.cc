@@ -22,7 +22,7 @@ struct Known {
 };
 
 // Everything else is ENOPROTOOPT: TCP_REPAIR, TCP_ULP, TCP_MD5SIG, IP_TRANSPARENT ... would act
-// with the engine's rights, or promise what the stack does not do.
+// with the engine's rights, or promise what the stack does not do (IP_MINTTL, TCP_INQ).
 constexpr std::array kKnown = {
     Known{IPPROTO_TCP, TCP_MAXSEG},
     Known{IPPROTO_TCP, TCP_NODELAY},
@@ -39,15 +39,26 @@ constexpr std::array kKnown = {
     Known{IPPROTO_TCP, TCP_USER_TIMEOUT},
     Known{IPPROTO_TCP, TCP_FASTOPEN},
     Known{IPPROTO_TCP, TCP_NOTSENT_LOWAT},
+    Known{IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS},
+    Known{IPPROTO_TCP, TCP_FASTOPEN_CONNECT},
     Known{IPPROTO_IP, IP_TOS},
     Known{IPPROTO_IP, IP_TTL},
     Known{IPPROTO_IP, IP_MTU_DISCOVER},
     Known{IPPROTO_IP, IP_RECVERR},
+    Known{IPPROTO_IP, IP_PKTINFO},
+    Known{IPPROTO_IP, IP_RECVTTL},
+    Known{IPPROTO_IP, IP_RECVTOS},
+    Known{IPPROTO_IP, IP_FREEBIND},
+    Known{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT},
     Known{IPPROTO_IPV6, IPV6_V6ONLY},
     Known{IPPROTO_IPV6, IPV6_TCLASS},
     Known{IPPROTO_IPV6, IPV6_UNICAST_HOPS},
     Known{IPPROTO_IPV6, IPV6_MTU_DISCOVER},
     Known{IPPROTO_IPV6, IPV6_RECVERR},
+    Known{IPPROTO_IPV6, IPV6_RECVPKTINFO},
+    Known{IPPROTO_IPV6, IPV6_RECVTCLASS},
+    Known{IPPROTO_IPV6, IPV6_RECVHOPLIMIT},
+    Known{IPPROTO_IPV6, IPV6_AUTOFLOWLABEL},
     Known{SOL_SOCKET, SO_REUSEPORT},
     Known{SOL_SOCKET, SO_KEEPALIVE},
     Known{SOL_SOCKET, SO_LINGER},

@@ -40,22 +40,30 @@ bool IsV6Only(int fd) {
   return real::getsockopt()(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &length) == 0 && v6_only != 0;
 }
 
-// Whether the kernel would reach `remote` from itself: an address of this host.
-bool IsOwnAddress(const sockaddr* remote, socklen_t length) {
+enum class Route { kAway, kOwn, kNone };
+
+// Where the kernel would send what is for `remote`: to this host itself (an address of its own), or
+// nowhere, with errno.
+Route RouteTo(const sockaddr* remote, socklen_t length) {
   const int probe = real::socket()(remote->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (probe < 0) return false;
+  if (probe < 0) return Route::kAway;
   sockaddr_storage source;
   socklen_t source_length = sizeof source;
   control::Address from, to;
+  Route route = Route::kAway;
   // A connected datagram socket sends nothing.
-  const bool own =
-      real::connect()(probe, remote, length) == 0 &&
-      real::getsockname()(probe, reinterpret_cast<sockaddr*>(&source), &source_length) == 0 &&
-      ToControl(reinterpret_cast<const sockaddr*>(&source), source_length, &from) &&
-      ToControl(remote, length, &to) && from.family == to.family &&
-      memcmp(from.bytes, to.bytes, sizeof from.bytes) == 0;
+  if (real::connect()(probe, remote, length) != 0) {
+    if (errno == ENETUNREACH || errno == EHOSTUNREACH) route = Route::kNone;
+  } else if (real::getsockname()(probe, reinterpret_cast<sockaddr*>(&source), &source_length) ==
+                 0 &&
+             ToControl(reinterpret_cast<const sockaddr*>(&source), source_length, &from) &&
+             ToControl(remote, length, &to) && from.family == to.family &&
+             memcmp(from.bytes, to.bytes, sizeof from.bytes) == 0) {
+    route = Route::kOwn;
+  }
+  const ErrnoKeeper keeper;
   close(probe);
-  return own;
+  return route;
 }
 
 // More than a quarter of the send buffer takes POLLOUT away until the engine drains it.
@@ -204,7 +212,7 @@ void GiveBack(int fd, int kernel, bool six) {
   const int fresh =
       kernel >= 0 ? kernel : FreshSocket(six ? AF_INET6 : AF_INET, ReadNotes(fd).mptcp);
   if (fresh < 0) return;
-  if (kernel < 0 && IsNonBlocking(fd)) fcntl(fresh, F_SETFL, O_NONBLOCK);
+  if (kernel < 0) RestoreProperties(fd, fresh);
   ReplaceDescriptor(fresh, fd, false);
   if (kernel < 0) close(fresh);
 }
@@ -226,8 +234,11 @@ int ConnectAgain(int fd, const control::Name& name) {
   if (name.role != control::Role::kInitiator) return EISCONN;
   const bool reported = ReadNotes(fd).reported;
   switch (ConnectProgress(fd, name.id)) {
-    case Progress::kPending:
-      return IsNonBlocking(fd) ? EALREADY : FinishBlocking(fd, name, -1);
+    case Progress::kPending: {
+      if (IsNonBlocking(fd)) return EALREADY;
+      const int result = FinishBlocking(fd, name, -1);
+      return result == EINPROGRESS ? EALREADY : result;
+    }
     case Progress::kUp: {
       if (reported) return EISCONN;
       NoteUp(fd);
@@ -248,8 +259,11 @@ int Connect(int fd, const sockaddr* address, socklen_t length) {
   control::Name name;
   int domain = 0;
   if (address->sa_family == AF_UNSPEC) {
-    // TCP forgets its connection, and is fresh again.
+    // TCP forgets its connection, which its peer sees reset, and is fresh again.
     if (!Captured(fd, &name) || name.role == control::Role::kListener) return -1;
+    linger at_once{1, 0};
+    length = sizeof at_once;
+    AskOption(control::Verb::kSetOption, fd, SOL_SOCKET, SO_LINGER, &at_once, &length);
     GiveBack(fd, -1, name.mapped || name.remote.family == 6);
     return 0;
   }
@@ -259,8 +273,11 @@ int Connect(int fd, const sockaddr* address, socklen_t length) {
   if (domain != address->sa_family) return -1;
   if (domain == AF_INET6 && remote.family == 4 && IsV6Only(fd)) return -1;
   const char* const bypass = Setting("MPTCPTLS_BYPASS");
-  if (!Capturable(Purpose::kConnect, remote, false, bypass) || IsOwnAddress(address, length))
-    return -1;
+  if (!Capturable(Purpose::kConnect, remote, false, bypass)) return -1;
+  const Route route = RouteTo(address, length);
+  if (route == Route::kOwn) return -1;
+  // The kernel's own answer, in which a new route must not be taken unseen.
+  if (route == Route::kNone) return Required() ? errno : -1;
   const bool blocking = !IsNonBlocking(fd);
   const int kernel = blocking ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
   uint64_t id = 0;

@@ -98,7 +98,8 @@ bool ReceiveExactly(int socket, void* out, size_t size) {
     pollfd ready{socket, POLLIN, 0};
     if (poll(&ready, 1, static_cast<int>(left)) < 0 && errno != EINTR) return false;
     if (ready.revents == 0) continue;
-    const ssize_t n = recv(socket, static_cast<char*>(out) + have, size - have, MSG_DONTWAIT);
+    const ssize_t n =
+        real::recv()(socket, static_cast<char*>(out) + have, size - have, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) return false;
     if (n > 0) have += static_cast<size_t>(n);
   }

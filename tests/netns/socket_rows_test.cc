@@ -1,0 +1,102 @@
+// The socket probe's rows of issue 5's list: many share a lab, first with the kernel's TCP, then
+// with captured sockets. Both say the same, or what differs is listed here and in the README.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <ostream>
+
+#include "tests/netns/lab.h"
+#include "tests/netns/product.h"
+#include "tests/netns/socket_run.h"
+
+namespace mptcptls::lab {
+namespace {
+
+using testing::HasSubstr;
+
+// A line of a row that a captured socket says otherwise.
+struct Exception {
+  const char *row, *kernel, *product;
+};
+constexpr Exception kExceptions[] = {
+    {nullptr, nullptr, nullptr},
+};
+
+// What the product shall say where the kernel says this; how many exceptions there are to it.
+std::string Expected(const std::string& row, std::string says, int* applied) {
+  for (const Exception& exception : kExceptions) {
+    if (exception.row == nullptr || row != exception.row) continue;
+    const std::string kernel = std::string("\n") + exception.kernel + "\n";
+    const std::string product = std::string("\n") + exception.product + "\n";
+    for (size_t at = 0; (at = says.find(kernel, at)) != std::string::npos;) {
+      says.replace(at, kernel.size(), product);
+      at += product.size() - 1;
+      ++*applied;
+    }
+  }
+  return says;
+}
+
+bool HasException(const std::string& row) {
+  return std::ranges::any_of(kExceptions, [&](const Exception& exception) {
+    return exception.row != nullptr && row == exception.row;
+  });
+}
+
+struct Theme {
+  const char* name;
+  std::vector<const char*> rows;
+};
+void PrintTo(const Theme& theme, std::ostream* out) { *out << theme.name; }
+
+const Theme kThemes[] = {
+    {"Options",
+     {"all_options", "buffers", "low_water", "defer_accept", "v6_only", "mapped", "reuseport",
+      "refused_options", "wrong_options"}},
+    {"Connects",
+     {"again", "again_nonblocking", "forgotten", "bound", "timed_connect", "waiting_connect",
+      "unreachable", "no_route", "wrong_calls", "over", "listeners", "woken", "interrupted"}},
+    {"Messages",
+     {"truncated", "error_queue", "urgent_apart", "wait_all", "sigpipe", "write_after_reset",
+      "queues", "many", "control", "fast_open", "splice", "no_file", "stdio", "timeouts"}},
+    {"Events",
+     {"calls", "one_shot", "spent_one_shot", "edges", "exclusive", "high", "signals",
+      "closed_while_polled"}},
+    {"Descriptors", {"ends", "flags", "io_uring", "io_uring_accept", "io_uring_connect"}},
+    {"Processes",
+     {"both_ends", "spawned", "inetd", "handed_connection", "handed_listener", "handed_fresh"}},
+};
+
+class SocketRows : public testing::TestWithParam<std::tuple<Theme, Family>> {};
+INSTANTIATE_TEST_SUITE_P(Themes, SocketRows,
+                         testing::Combine(testing::ValuesIn(kThemes),
+                                          testing::Values(Family::kV4, Family::kV6)),
+                         [](const auto& test) {
+                           return std::string(std::get<0>(test.param).name) +
+                                  (std::get<1>(test.param) == Family::kV4 ? "_v4" : "_v6");
+                         });
+
+TEST_P(SocketRows, SameAsTheKernels) {
+  const auto& [theme, family] = GetParam();
+  const Lab lab(LabOptions{});
+  std::map<std::string, Transcript> kernel;
+  for (const char* row : theme.rows) {
+    kernel[row] = RunBoth(lab, row, family, {});
+    EXPECT_THAT(kernel[row].first, HasSubstr("exit status 0")) << row;
+    EXPECT_THAT(kernel[row].second, HasSubstr("exit status 0")) << row;
+  }
+  for (const char* row : theme.rows) {
+    const Transcript product = RunBoth(lab, row, family, Product::Environment());
+    int exceptions = 0;
+    EXPECT_EQ(product.first, Expected(row, kernel[row].first, &exceptions)) << row;
+    EXPECT_EQ(product.second, Expected(row, kernel[row].second, &exceptions)) << row;
+    EXPECT_EQ(exceptions > 0, HasException(row)) << row;
+  }
+  EXPECT_GT(Product::EnginePid(lab.client()), 0);
+  EXPECT_GT(Product::EnginePid(lab.server()), 0);
+}
+
+}  // namespace
+}  // namespace mptcptls::lab
