@@ -303,7 +303,9 @@ CapturedListener* ControlVerbs::ListenerOf(int descriptor) const {
   sockaddr_un address{};
   socklen_t length = sizeof address;
   control::Name name;
-  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+  // Those that it accepts have its name, too.
+  if (IntOption(descriptor, SOL_SOCKET, SO_ACCEPTCONN) != 1 ||
+      getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
       !control::DecodeName(address, length, &name))
     return nullptr;
   const auto it = engine_->listeners().find(name.id);
@@ -341,13 +343,12 @@ void ControlVerbs::GetOption(ControlPeer& peer, ControlMessage& message) {
   const int fd = message.descriptor.get();
   Relay* const relay = RelayOf(fd);
   control::OptionReply reply;
+  const Time now = engine_->loop()->now();
   if (request.level == control::kLevelIoctl) {
     if (relay != nullptr) relay->PumpFromProgram();
-    reply = NumberReply(BytesOnTheirWay(relay, request.name, engine_->loop()->now()));
-  } else if (const auto of_path = NumberOfPath(relay, request, engine_->loop()->now())) {
-    reply = NumberReply(*of_path);
+    reply = NumberReply(BytesOnTheirWay(relay, request.name, now));
   } else if (relay != nullptr && request.level == IPPROTO_TCP && request.name == TCP_INFO) {
-    reply = TcpInfoOf(*relay, engine_->loop()->now());
+    reply = TcpInfoOf(*relay, now);
   } else if (const CapturedListener* const listener = ListenerOf(fd);
              listener != nullptr && request.level == IPPROTO_TCP && request.name == TCP_INFO) {
     reply = ToReply(ListenerTcpInfo(listener->waiting(), listener->options().backlog));
@@ -356,6 +357,10 @@ void ControlVerbs::GetOption(ControlPeer& peer, ControlMessage& message) {
     reply = NumberReply(info && !BeganAsMptcp(*info) ? IPPROTO_TCP : kernel::kIpprotoMptcp);
   } else {
     reply = GetSocketOption(OptionsOf(fd), request);
+    // Where the kernel says that its socket has none, as it is not connected.
+    const bool of_socket = reply.error == 0 || reply.error == ENOTCONN;
+    if (const auto number = of_socket ? NumberOfPath(relay, request, now) : std::nullopt)
+      reply = NumberReply(*number);
   }
   peer.Send(&reply, sizeof reply);
 }

@@ -60,8 +60,9 @@ class Relay final : public ConnectionObserver, public EventHandler {
   void TakeInitiator(Descriptor socket, Descriptor kernel, uint16_t bound_port);
   // The connect() could not even start; the socket stays where it is.
   void Cancel(uint16_t bound_port);
-  // Brings an accepted connection to the program's listener, whose name and options these are.
-  void DeliverTo(const control::Name& listener, InheritedOptions inherited);
+  // Brings an accepted connection to the program's listener, whose name and options these are; when
+  // its first bytes are there, or its end, or after `defer` (TCP_DEFER_ACCEPT).
+  void DeliverTo(const control::Name& listener, InheritedOptions inherited, Duration defer = {});
 
   // ConnectionObserver
   void OnConnected(Connection& connection, Time now) override;
@@ -98,7 +99,7 @@ class Relay final : public ConnectionObserver, public EventHandler {
   enum class Stage : uint8_t {
     kPending,     // initiator: the PendingRequest is not complete, or the connection is not up
     kDraining,    // initiator: up, the pad is being read
-    kDelivering,  // responder: the listener's backlog is full, tried again later
+    kDelivering,  // responder: silent yet, or the listener's backlog is full: tried again later
     kOpen,
     kGone  // the socket is closed
   };
@@ -107,8 +108,9 @@ class Relay final : public ConnectionObserver, public EventHandler {
   void ReadPending();
   void Open();
   void Drain();
+  void HasSpoken();
   void TryDeliver(Time now);
-  void TakeAcceptByte();
+  void TakeAcceptMark();
   void FailedToDeliver(Time now);
   bool ReadProgram();   // false: nothing more for now
   void ProgramEnded();  // its direction, after the last byte
@@ -136,6 +138,7 @@ class Relay final : public ConnectionObserver, public EventHandler {
   Stage stage_ = Stage::kPending;
   bool initiator_ = false;
   bool taken_ = false;            // the program's credentials came: it has the socket
+  bool deferred_ = false;         // kDelivering: not before it has spoken
   bool connected_ = false;        // initiator: the handshake is done
   bool held_back_ = false;        // the first byte in the socket was forwarded already
   bool held_marked_ = false;      // and begins what was sent with MSG_MORE

@@ -44,6 +44,7 @@ constexpr std::array kKnown = {
     Known{IPPROTO_IP, IP_TOS},
     Known{IPPROTO_IP, IP_TTL},
     Known{IPPROTO_IP, IP_MTU_DISCOVER},
+    Known{IPPROTO_IP, IP_MTU},
     Known{IPPROTO_IP, IP_RECVERR},
     Known{IPPROTO_IP, IP_PKTINFO},
     Known{IPPROTO_IP, IP_RECVTTL},
@@ -54,6 +55,7 @@ constexpr std::array kKnown = {
     Known{IPPROTO_IPV6, IPV6_TCLASS},
     Known{IPPROTO_IPV6, IPV6_UNICAST_HOPS},
     Known{IPPROTO_IPV6, IPV6_MTU_DISCOVER},
+    Known{IPPROTO_IPV6, IPV6_MTU},
     Known{IPPROTO_IPV6, IPV6_RECVERR},
     Known{IPPROTO_IPV6, IPV6_RECVPKTINFO},
     Known{IPPROTO_IPV6, IPV6_RECVTCLASS},
@@ -100,6 +102,16 @@ std::optional<int> NumberOf(int kernel_socket, int level, int name) {
   int value = 0;
   socklen_t length = sizeof value;
   if (getsockopt(kernel_socket, level, name, &value, &length) != 0) return std::nullopt;
+  return value;
+}
+
+std::optional<int> NumberOf(const std::vector<SavedOption>& options, int level, int name) {
+  const auto saved = std::ranges::find_if(options, [&](const SavedOption& option) {
+    return option.level == level && option.name == name;
+  });
+  int value = 0;
+  if (saved == options.end() || saved->value.size() != sizeof value) return std::nullopt;
+  memcpy(&value, saved->value.data(), sizeof value);
   return value;
 }
 
@@ -153,15 +165,11 @@ StreamOptions ToStreamOptions(int kernel_socket) {
 }
 
 StreamOptions ToStreamOptions(const std::vector<SavedOption>& options) {
-  return FromNumbers([&](int level, int name) -> std::optional<int> {
-    const auto saved = std::ranges::find_if(options, [&](const SavedOption& option) {
-      return option.level == level && option.name == name;
-    });
-    int value = 0;
-    if (saved == options.end() || saved->value.size() != sizeof value) return std::nullopt;
-    memcpy(&value, saved->value.data(), sizeof value);
-    return value;
-  });
+  return FromNumbers([&](int level, int name) { return NumberOf(options, level, name); });
+}
+
+Duration DeferredAccept(const std::vector<SavedOption>& options) {
+  return std::chrono::seconds(NumberOf(options, IPPROTO_TCP, TCP_DEFER_ACCEPT).value_or(0));
 }
 
 int SynRetries(int kernel_socket) {

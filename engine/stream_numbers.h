@@ -1,5 +1,5 @@
-// Single numbers that socket calls ask for and that a connection's state answers, not the options of
-// its kernel socket.
+// Single numbers that socket calls ask for and that a connection's state answers, not the options
+// of its kernel socket.
 #ifndef MPTCPTLS_ENGINE_STREAM_NUMBERS_H_
 #define MPTCPTLS_ENGINE_STREAM_NUMBERS_H_
 

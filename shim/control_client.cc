@@ -138,8 +138,9 @@ int AskOption(control::Verb verb, int fd, int level, int name, void* value, sock
   request.name = name;
   request.value_length = *length;
   if (verb == control::Verb::kSetOption) {
-    if (*length > sizeof request.value) return EINVAL;
-    memcpy(request.value, value, *length);
+    // Longer ones are of options that the engine refuses, or have too much at their end.
+    if (*length > sizeof request.value) request.value_length = sizeof request.value;
+    memcpy(request.value, value, request.value_length);
   }
   const int engine = OpenEngine(WhenAbsent::kGiveUp);
   if (engine < 0) return ENOPROTOOPT;

@@ -189,8 +189,9 @@ MPTCPTLS_HOOK int getsockopt(int fd, int level, int option, void* value,
     return level == SOL_SOCKET ? AnswerSocketLevel(fd, option, value, length, result) : result;
   mptcptls::control::Name name;
   const bool refused = errno == EOPNOTSUPP || errno == ENOPROTOOPT;
-  if (!refused || !(IsTcpLevel(level) || option == SO_REUSEPORT) || !Captured(fd, &name))
-    return result;
+  const bool of_socket = level == SOL_SOCKET && option != SO_REUSEPORT;
+  if (!refused || of_socket || !Captured(fd, &name)) return result;
+  if (level != SOL_SOCKET && !IsTcpLevel(level)) return Fail(ENOPROTOOPT);
   errno = saved;
   *length = room;
   return GetFromEngine(fd, name, level, option, value, length);
@@ -222,8 +223,9 @@ MPTCPTLS_HOOK int setsockopt(int fd, int level, int option, const void* value,
     return result;
   }
   const bool refused = errno == EOPNOTSUPP || errno == ENOPROTOOPT;
-  const bool to_engine = IsTcpLevel(level) || (level == SOL_SOCKET && option == SO_REUSEPORT);
-  if (!refused || !to_engine || !Captured(fd, &name)) return result;
+  const bool of_socket = level == SOL_SOCKET && option != SO_REUSEPORT;
+  if (!refused || of_socket || !Captured(fd, &name)) return result;
+  if (level != SOL_SOCKET && !IsTcpLevel(level)) return Fail(ENOPROTOOPT);
   errno = saved;
   return SetAtEngine(fd, level, option, value, length);
 }

@@ -79,8 +79,9 @@ class NameKeeper {
 
 // Message by message: the names of all of them would be ours.
 int ReceiveEach(int fd, mmsghdr* messages, unsigned count, int flags, const timespec* limit) {
-  const int64_t end =
-      limit == nullptr ? INT64_MAX : NowMs() + limit->tv_sec * int64_t{1000} + limit->tv_nsec / 1000000;
+  const int64_t end = limit == nullptr
+                          ? INT64_MAX
+                          : NowMs() + limit->tv_sec * int64_t{1000} + limit->tv_nsec / 1000000;
   const bool wait_for_one = (flags & MSG_WAITFORONE) != 0;
   flags &= ~MSG_WAITFORONE;
   const int saved = errno;

@@ -21,8 +21,8 @@ int IntOption(int fd, int level, int name) {
 }
 
 // What a unix socket keeps and reports as a TCP socket does.
-constexpr int kNumbers[] = {SO_KEEPALIVE, SO_REUSEADDR, SO_OOBINLINE, SO_PRIORITY,
-                            SO_RCVLOWAT,  SO_DONTROUTE, SO_TIMESTAMP, SO_TIMESTAMPNS};
+constexpr int kNumbers[] = {SO_KEEPALIVE, SO_REUSEADDR, SO_OOBINLINE,   SO_PRIORITY, SO_RCVLOWAT,
+                            SO_DONTROUTE, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_BROADCAST};
 
 // Only where they differ, as some cost a privilege.
 void CopyNumber(int from, int to, int name) {

@@ -86,7 +86,6 @@ void Forgotten(const Address& server) {
   Forget(fd);
   SayOption(fd, SOL_SOCKET, SO_ERROR, "SO_ERROR");
   Say("peer %s", Peer(fd).c_str());
-  Done("shutdown", shutdown(fd, SHUT_RDWR));
   Done("connect", Connect(fd, server));
   RoundTrip(fd, "second");
   close(fd);

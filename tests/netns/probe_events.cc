@@ -25,7 +25,6 @@ void Each(const Address& any) {
   char byte;
   while (recv(fd, &byte, 1, 0) == 1 && send(fd, &byte, 1, MSG_NOSIGNAL) == 1) {
   }
-  Done("shutdown", shutdown(fd, SHUT_WR));
   close(fd);
 }
 
@@ -68,6 +67,7 @@ void Calls(const Address& server) {
   epoll_ctl(outer, EPOLL_CTL_ADD, set, &event);
   AskByte(fd);
   Say("outer: %s", Next(outer, kPatienceMs).c_str());
+  TakeByte(fd);
   close(outer);
   close(set);
   close(fd);
@@ -95,6 +95,7 @@ void OneShot(const Address& server) {
   event.events = EPOLLIN | EPOLLONESHOT | EPOLLET;
   Done("rearm", epoll_ctl(set, EPOLL_CTL_MOD, fd, &event));
   Say("still there: %s", Next(set, 0).c_str());
+  TakeByte(fd);
   close(set);
   close(fd);
 }
@@ -144,7 +145,7 @@ void Edges(const Address& server) {
 
 constexpr int kTakers = 3;
 
-// EPOLLEXCLUSIVE, before listen(), in several processes: each connection is accepted once.
+// EPOLLEXCLUSIVE, before listen(); and in several processes: each connection is accepted once.
 void ExclusiveServer(const Address& any) {
   const int listener = Tcp(any, SOCK_NONBLOCK);
   const int one = 1;
@@ -155,6 +156,9 @@ void ExclusiveServer(const Address& any) {
   Done("add", epoll_ctl(early, EPOLL_CTL_ADD, listener, &event));
   Done("listen", listen(listener, 8));
   Done("modify", epoll_ctl(early, EPOLL_CTL_MOD, listener, &event));
+  Say("ready");
+  Say("early: %s", Next(early, kPatienceMs).c_str());
+  close(early);
   int lines[2];
   if (pipe(lines) != 0) return;
   pid_t takers[kTakers];
@@ -173,9 +177,7 @@ void ExclusiveServer(const Address& any) {
       if (write(lines[1], &byte, 1) != 1) _exit(3);
     }
   }
-  Say("ready");
   char bytes[8] = "";
-  Say("early: %s", Next(early, kPatienceMs).c_str());
   size_t got = 0;
   while (got < 6) {
     const ssize_t n = read(lines[0], bytes + got, 6 - got);

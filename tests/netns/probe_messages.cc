@@ -300,7 +300,9 @@ void Splice(const Address& server) {
   char bytes[15] = "";
   Result("read", read(ends[0], bytes, 14));
   Say("received %s", bytes);
+  fcntl(fd, F_SETFL, O_NONBLOCK);
   Result("splice of none", splice(fd, nullptr, ends[1], nullptr, 14, SPLICE_F_NONBLOCK));
+  fcntl(fd, F_SETFL, 0);
   const int file = memfd_create("file", MFD_CLOEXEC);
   Result("write", write(file, "from a file", 11));
   off_t offset = 5;

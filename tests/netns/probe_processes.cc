@@ -24,23 +24,23 @@ int StatusOf(pid_t child) {
 // Both processes use the connection, in turn; the first close() ends nothing.
 void BothEnds(const Address& server) {
   const int fd = Connected(server);
-  int turn[2];
-  if (pipe(turn) != 0) return;
+  int child_is_done[2], parent_is_done[2];
+  if (pipe(child_is_done) != 0 || pipe(parent_is_done) != 0) return;
+  char byte = 'x';
   const pid_t child = fork();
   if (child == 0) {
-    char byte;
     RoundTrip(fd, "child");
-    if (write(turn[1], "x", 1) != 1 || read(fd, &byte, 1) != 0) _exit(1);
+    if (write(child_is_done[1], "x", 1) != 1 || read(parent_is_done[0], &byte, 1) != 1) _exit(1);
+    if (read(fd, &byte, 1) != 0) _exit(2);
     Say("the child sees the end");
-    Say("peer %s", Peer(fd).c_str());
     _exit(0);
   }
-  char byte;
-  if (read(turn[0], &byte, 1) != 1) return;
+  if (read(child_is_done[0], &byte, 1) != 1) return;
   RoundTrip(fd, "parent");
   Done("shutdown", shutdown(fd, SHUT_WR));  // of both
-  Say("child: %d", StatusOf(child));
   close(fd);
+  if (write(parent_is_done[1], "x", 1) != 1) return;
+  Say("child: %d", StatusOf(child));
 }
 
 extern "C" char** environ;
@@ -172,9 +172,9 @@ void UseConnection(int fd) {
 }
 
 void UseListener(int listener) {
+  const int fd = Accept(listener);
   SayOption(listener, SOL_SOCKET, SO_ACCEPTCONN, "SO_ACCEPTCONN");
   Say("listener: local %s", Local(listener).c_str());
-  const int fd = Accept(listener);
   Echo(fd);
 }
 

@@ -358,6 +358,10 @@ class Listening : public Hooked {
   control::Address client_;
 };
 
+std::string AcceptMark() {
+  return {std::begin(control::kAcceptMark), std::end(control::kAcceptMark)};
+}
+
 TEST_F(Listening, AcceptsUnderTheClientsAddress) {
   const int engine = engine_.Deliver(client_);
   sockaddr_in from{};
@@ -377,14 +381,13 @@ TEST_F(Listening, AcceptsUnderTheClientsAddress) {
   EXPECT_EQ(limit.tv_sec, 7);  // inherited
   EXPECT_EQ(IntOption(fd, SOL_SOCKET, SO_DOMAIN), AF_INET);
   EXPECT_EQ(IntOption(listener_, SOL_SOCKET, SO_ACCEPTCONN), 1);
-  uint8_t first = 0;
-  EXPECT_EQ(recv(engine, &first, 1, 0), 1);
-  EXPECT_EQ(first, control::kAcceptByte);
+  EXPECT_EQ(Received(engine), AcceptMark());
   EXPECT_EQ(send(fd, "answer", 6, 0), 6);
   EXPECT_EQ(Received(engine), "answer");
   close(engine);
-  // Also when the engine's end is gone.
-  EXPECT_EQ(NameOf(getpeername, fd), "198.51.100.7:1234");
+  // As of TCP's once it is closed.
+  EXPECT_EQ(NameOf(getpeername, fd), "ENOTCONN");
+  EXPECT_EQ(Try(shutdown(fd, SHUT_RDWR)), "ENOTCONN");
   close(fd);
 }
 
@@ -422,7 +425,7 @@ TEST_F(Listening, MsgMoreTravelsWithItsBytes) {
   const int engine = engine_.Deliver(client_);
   const int fd = accept(listener_, nullptr, nullptr);
   ASSERT_GE(fd, 0);
-  EXPECT_EQ(Received(engine), std::string(1, static_cast<char>(control::kAcceptByte)));
+  EXPECT_EQ(Received(engine), AcceptMark());
   const int free = LowestFree();
   errno = 77;
   EXPECT_EQ(send(fd, "head", 4, MSG_MORE | MSG_NOSIGNAL), 4);
