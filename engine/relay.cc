@@ -187,6 +187,7 @@ void Relay::TryDeliver(Time now) {
   if (connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0) {
     stage_ = Stage::kOpen;
     table_->loop()->Add(socket_.get(), kEvents, this);
+    WriteProgram();  // who waited for it (TCP_DEFER_ACCEPT) finds it
     return table_->MarkDirty(this);
   }
   // The backlog is full, and nothing tells when it no longer is (FACTS.md).

@@ -89,6 +89,8 @@ class Relay final : public ConnectionObserver, public EventHandler {
   // Everything the program wrote so far is with the connection (before keys are set, so that the
   // Finished leaves first).
   void PumpFromProgram();
+  bool peer_ended() const { return peer_ended_; }
+  bool program_ended() const { return end_told_; }
   // What the program wrote and the connection has had no room for.
   size_t unread() const;
   // From the program's key log: gives the key when the handshake is complete. False when it is no

@@ -21,7 +21,7 @@ int IntOption(int fd, int level, int name) {
 }
 
 // What a unix socket keeps and reports as a TCP socket does.
-constexpr int kNumbers[] = {SO_KEEPALIVE, SO_REUSEADDR, SO_OOBINLINE,   SO_PRIORITY, SO_RCVLOWAT,
+constexpr int kNumbers[] = {SO_KEEPALIVE, SO_REUSEADDR, SO_OOBINLINE,   SO_RCVLOWAT,
                             SO_DONTROUTE, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_BROADCAST};
 
 // Only where they differ, as some cost a privilege.
@@ -60,6 +60,7 @@ void CopyProperties(int tcp, int unix_socket) {
   const ErrnoKeeper keeper;
   CopyFlags(tcp, unix_socket);
   CopyOptions(tcp, unix_socket);
+  CopyNumber(tcp, unix_socket, SO_PRIORITY);  // no accepted socket has it from its listener
   real::setsockopt()(unix_socket, SOL_SOCKET, SO_SNDBUF, &kPendingBuffer, sizeof kPendingBuffer);
   Notes notes;
   notes.send_buffer = static_cast<uint32_t>(IntOption(tcp, SOL_SOCKET, SO_SNDBUF));
