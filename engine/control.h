@@ -136,7 +136,7 @@ struct ConnectRequest {
 
 struct ConnectReply {
   Header header;
-  int32_t error = 0;
+  int32_t error = 0;  // an errno: declined, and where kernel TCP must not be connect() says this
   uint32_t reserved = 0;
   uint64_t id = 0;  // of the connection, random, never 0
   Address local;    // what getsockname() shall say

@@ -169,7 +169,8 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
       engine_->host()->Connect(engine_->loop()->now(), *remote, options, relay, &why);
   relay->Attach(connection);
   if (connection == nullptr) {
-    AnswerConnect(peer, control::kErrorDeclined,
+    const bool routed = engine_->uplinks().PreferredSource(remote->address).has_value();
+    AnswerConnect(peer, routed ? control::kErrorDeclined : ENETUNREACH,
                   "no uplink leads to " + remote->address.ToString() +
                       ", or a limit is reached: see mptcptls status");
     return relay->Cancel(options.local_port);

@@ -49,7 +49,6 @@ constexpr std::array kKnown = {
     Known{IPPROTO_IP, IP_PKTINFO},
     Known{IPPROTO_IP, IP_RECVTTL},
     Known{IPPROTO_IP, IP_RECVTOS},
-    Known{IPPROTO_IP, IP_FREEBIND},
     Known{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT},
     Known{IPPROTO_IPV6, IPV6_V6ONLY},
     Known{IPPROTO_IPV6, IPV6_TCLASS},
@@ -95,6 +94,10 @@ StreamOptions FromNumbers(const Number& number) {
   seconds(TCP_LINGER2, &options.fin_wait);
   options.no_delay = flag(IPPROTO_TCP, TCP_NODELAY);
   options.cork = flag(IPPROTO_TCP, TCP_CORK);
+  options.tos = static_cast<uint8_t>(number(IPPROTO_IP, IP_TOS).value_or(0));
+  // A socket of IPv4 has none; its connection may join over IPv6 all the same.
+  options.traffic_class =
+      static_cast<uint8_t>(number(IPPROTO_IPV6, IPV6_TCLASS).value_or(options.tos));
   return options;
 }
 

@@ -29,7 +29,8 @@ namespace {
 constexpr size_t kPadPiece = 16384;
 char zeros[kPadPiece];
 
-// kFailed: the engine closed before the whole request was there, so it knows already why not.
+// kForbidden: kernel TCP, where that may be; else why not, an errno. kFailed: the engine closed
+// before the whole request was there, so it knows already why not.
 enum class Capture { kDone, kFailed, kKernel, kForbidden };
 
 bool IsNonBlocking(int fd) { return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0; }
@@ -40,30 +41,22 @@ bool IsV6Only(int fd) {
   return real::getsockopt()(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &length) == 0 && v6_only != 0;
 }
 
-enum class Route { kAway, kOwn, kNone };
-
-// Where the kernel would send what is for `remote`: to this host itself (an address of its own), or
-// nowhere, with errno.
-Route RouteTo(const sockaddr* remote, socklen_t length) {
+// Whether the kernel would reach `remote` from itself: an address of this host.
+bool IsOwnAddress(const sockaddr* remote, socklen_t length) {
   const int probe = real::socket()(remote->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (probe < 0) return Route::kAway;
+  if (probe < 0) return false;
   sockaddr_storage source;
   socklen_t source_length = sizeof source;
   control::Address from, to;
-  Route route = Route::kAway;
   // A connected datagram socket sends nothing.
-  if (real::connect()(probe, remote, length) != 0) {
-    if (errno == ENETUNREACH || errno == EHOSTUNREACH) route = Route::kNone;
-  } else if (real::getsockname()(probe, reinterpret_cast<sockaddr*>(&source), &source_length) ==
-                 0 &&
-             ToControl(reinterpret_cast<const sockaddr*>(&source), source_length, &from) &&
-             ToControl(remote, length, &to) && from.family == to.family &&
-             memcmp(from.bytes, to.bytes, sizeof from.bytes) == 0) {
-    route = Route::kOwn;
-  }
-  const ErrnoKeeper keeper;
+  const bool own =
+      real::connect()(probe, remote, length) == 0 &&
+      real::getsockname()(probe, reinterpret_cast<sockaddr*>(&source), &source_length) == 0 &&
+      ToControl(reinterpret_cast<const sockaddr*>(&source), source_length, &from) &&
+      ToControl(remote, length, &to) && from.family == to.family &&
+      memcmp(from.bytes, to.bytes, sizeof from.bytes) == 0;
   close(probe);
-  return route;
+  return own;
 }
 
 // More than a quarter of the send buffer takes POLLOUT away until the engine drains it.
@@ -118,7 +111,8 @@ control::ConnectRequest RequestFor(int fd, int domain, const control::Address& r
 }
 
 // The conversation on `engine`, up to a pending request under a name of its own.
-Capture Converse(int engine, int fd, int domain, const control::Address& remote, uint64_t* id) {
+Capture Converse(int engine, int fd, int domain, const control::Address& remote, uint64_t* id,
+                 int* why_not) {
   const auto request = RequestFor(fd, domain, remote);
   control::ConnectReply reply;
   if (!SendMessage(engine, &request, sizeof request, fd, false) ||
@@ -129,6 +123,7 @@ Capture Converse(int engine, int fd, int domain, const control::Address& remote,
   reply.reason[sizeof reply.reason - 1] = 0;
   if (reply.error != 0) {
     Log("connect: not captured (%d): %s", reply.error, reply.reason);
+    if (reply.error > 0) *why_not = reply.error;
     return reply.error == control::kErrorBypass ? Capture::kKernel : Capture::kForbidden;
   }
   control::Name name;
@@ -149,13 +144,13 @@ Capture Converse(int engine, int fd, int domain, const control::Address& remote,
 }
 
 // The number `fd` is the captured socket afterwards if it says kDone.
-Capture TryCapture(int fd, int domain, const control::Address& remote, uint64_t* id) {
+Capture TryCapture(int fd, int domain, const control::Address& remote, uint64_t* id, int* why_not) {
   const int engine = OpenEngine(WhenAbsent::kStart);
   if (engine < 0) {
     Log("connect: no engine (errno %d)", errno);
     return Capture::kForbidden;
   }
-  Capture capture = Converse(engine, fd, domain, remote, id);
+  Capture capture = Converse(engine, fd, domain, remote, id, why_not);
   if (capture == Capture::kDone && !ReplaceDescriptor(engine, fd, false))
     capture = Capture::kForbidden;
   close(engine);
@@ -273,18 +268,15 @@ int Connect(int fd, const sockaddr* address, socklen_t length) {
   if (domain != address->sa_family) return -1;
   if (domain == AF_INET6 && remote.family == 4 && IsV6Only(fd)) return -1;
   const char* const bypass = Setting("MPTCPTLS_BYPASS");
-  if (!Capturable(Purpose::kConnect, remote, false, bypass)) return -1;
-  const Route route = RouteTo(address, length);
-  if (route == Route::kOwn) return -1;
-  // The kernel's own answer, in which a new route must not be taken unseen.
-  if (route == Route::kNone) return Required() ? errno : -1;
+  if (!Capturable(Purpose::kConnect, remote, false, bypass) || IsOwnAddress(address, length))
+    return -1;
   const bool blocking = !IsNonBlocking(fd);
   const int kernel = blocking ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
   uint64_t id = 0;
-  Capture capture = TryCapture(fd, domain, remote, &id);
-  int result = -1;
+  int result = -1, why_not = ENETDOWN;
+  Capture capture = TryCapture(fd, domain, remote, &id, &why_not);
   if (capture == Capture::kFailed && (result = AskResult(id)) <= 0) capture = Capture::kForbidden;
-  if (capture == Capture::kForbidden) result = Required() ? ENETDOWN : -1;
+  if (capture == Capture::kForbidden) result = Required() ? why_not : -1;
   if (capture == Capture::kDone) {
     result = EINPROGRESS;
     if (blocking && Captured(fd, &name)) result = FinishBlocking(fd, name, kernel);

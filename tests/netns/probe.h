@@ -107,6 +107,9 @@ extern const Scenario kProcessScenarios[];
 
 // What a re-executed probe does with the descriptor that it was given.
 int AfterExec(int fd);
+// What one does that is handed a socket over the descriptor `channel`: "take-connection",
+// "take-listener".
+int TakeOver(const char* kind, int channel);
 // As a service of inetd: a connection, or a listener, as its stdin and stdout; says to stderr.
 int Service(const char* kind);
 

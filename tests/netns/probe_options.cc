@@ -58,7 +58,6 @@ constexpr Option kOptions[] = {
     {IPPROTO_IP, IP_PKTINFO, "IP_PKTINFO", 1},
     {IPPROTO_IP, IP_RECVTTL, "IP_RECVTTL", 1},
     {IPPROTO_IP, IP_RECVTOS, "IP_RECVTOS", 1},
-    {IPPROTO_IP, IP_FREEBIND, "IP_FREEBIND", 1},
     {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, "IP_BIND_ADDRESS_NO_PORT", 1},
     {IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY"},
     {IPPROTO_IPV6, IPV6_TCLASS, "IPV6_TCLASS", 0x20},
@@ -409,8 +408,62 @@ void Refused(const Address& server) {
   const int one = 1;
   Done("SO_ZEROCOPY", setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof one));
   Done("TCP_REPAIR", setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &one, sizeof one));
+  const int ttl = 255;
+  Done("IP_MINTTL", setsockopt(fd, IPPROTO_IP, IP_MINTTL, &ttl, sizeof ttl));
   Done("TCP_INQ", setsockopt(fd, IPPROTO_TCP, TCP_INQ, &one, sizeof one));
   RoundTrip(fd, "goes on");
+  close(fd);
+}
+
+// What only the kernel's TCP does: a device, notifications.
+void EchoTwo(const Address& any) {
+  const int listener = Listen(any);
+  for (int i = 0; i < 2; ++i) {
+    const int fd = Accept(listener);
+    Echo(fd);
+    close(fd);
+  }
+}
+void Wishes(const Address& server) {
+  int fd = Tcp(server);
+  Done("SO_BINDTODEVICE", setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "l1", 3));
+  Done("to a device", connect(fd, server.get(), server.length));
+  RoundTrip(fd, "over l1");
+  close(fd);
+  fd = Tcp(server);
+  const int one = 1;
+  Done("SO_ZEROCOPY", setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof one));
+  Done("with notifications", connect(fd, server.get(), server.length));
+  RoundTrip(fd, "uncopied");
+  close(fd);
+}
+
+void SetTrafficClass(int fd, const Address& address, int value) {
+  Done("set", address.family() == AF_INET
+                  ? setsockopt(fd, IPPROTO_IP, IP_TOS, &value, sizeof value)
+                  : setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof value));
+}
+
+// The test looks at the wire: af41 up; cs1 down, which the listener hands on.
+void MarkedServer(const Address& any) {
+  const int listener = Tcp(any);
+  const int one = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  SetTrafficClass(listener, any, 0x20);
+  bind(listener, any.get(), any.length);
+  Done("listen", listen(listener, 8));
+  Say("ready");
+  const int fd = Accept(listener);
+  Echo(fd);
+  close(fd);
+}
+void Marked(const Address& server) {
+  const int fd = Tcp(server);
+  SetTrafficClass(fd, server, 0x88);
+  Done("connect", connect(fd, server.get(), server.length));
+  RoundTrip(fd, "marked");
+  Done("shutdown", shutdown(fd, SHUT_WR));
+  Say("rest: %s", ReadToEnd(fd).c_str());
   close(fd);
 }
 
@@ -445,6 +498,8 @@ const Scenario kOptionScenarios[] = {
     {"reuseport", GroupServer, Group},
     {"refused_options", EchoServer, Refused},
     {"wrong_options", EchoServer, WrongOptions},
+    {"wishes", EchoTwo, Wishes},
+    {"marked", MarkedServer, Marked},
     {nullptr, nullptr, nullptr},
 };
 

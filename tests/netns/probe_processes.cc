@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 
 #include "tests/netns/probe.h"
 
@@ -140,16 +142,16 @@ int Take(int channel) {
 class Receiver {
  public:
   explicit Receiver(void (*use)(int)) {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) abort();
-    child_ = fork();
-    if (child_ == 0) {
-      close(ends[0]);
-      use(Take(ends[1]));
-      _exit(0);
-    }
-    close(ends[1]);
-    channel_ = ends[0];
+    Start([use](int channel) { use(Take(channel)); });
+  }
+  // One that no library is preloaded into, whatever hooks exec().
+  explicit Receiver(const char* kind) {
+    Start([kind](int channel) {
+      const std::string number = std::to_string(channel);
+      const char* const arguments[] = {"socket_probe", kind, number.c_str(), nullptr};
+      const char* const nothing[] = {nullptr};
+      syscall(SYS_execve, "/proc/self/exe", arguments, nothing);
+    });
   }
   void Give(int fd) const { Hand(channel_, fd); }
   void Finish() {
@@ -158,7 +160,20 @@ class Receiver {
   }
 
  private:
-  pid_t child_;
+  void Start(const std::function<void(int)>& run) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) abort();
+    child_ = fork();
+    if (child_ == 0) {
+      close(ends[0]);
+      run(ends[1]);
+      _exit(0);
+    }
+    close(ends[1]);
+    channel_ = ends[0];
+  }
+
+  pid_t child_ = -1;
   int channel_ = -1;
 };
 
@@ -199,7 +214,28 @@ void HandedListenerServer(const Address& any) {
   receiver.Finish();
 }
 
-// A connected socket and a fresh one, which the receiver connects.
+void StrangersConnection(const Address& server) {
+  Receiver receiver("take-connection");
+  const int fd = Connected(server);
+  receiver.Give(fd);
+  close(fd);
+  receiver.Finish();
+}
+
+void StrangersListener(const Address& any) {
+  Receiver receiver("take-listener");
+  const int listener = Tcp(any);
+  const int one = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  bind(listener, any.get(), any.length);
+  Done("listen", listen(listener, 8));
+  receiver.Give(listener);
+  close(listener);
+  Say("ready");
+  receiver.Finish();
+}
+
+// A fresh one, which the receiver connects.
 void HandedFresh(const Address& server) {
   static const Address to = server;
   Receiver receiver([](int fd) {
@@ -219,6 +255,15 @@ void EchoOnce(const Address& server) {
 }
 
 }  // namespace
+
+int TakeOver(const char* kind, int channel) {
+  const int fd = Take(channel);
+  if (strcmp(kind, "take-connection") == 0)
+    UseConnection(fd);
+  else
+    UseListener(fd);
+  return 0;
+}
 
 int Service(const char* kind) {
   int fd = STDIN_FILENO;
@@ -246,6 +291,8 @@ const Scenario kProcessScenarios[] = {
     {"handed_connection", EchoServer, HandedConnection},
     {"handed_listener", HandedListenerServer, EchoOnce},
     {"handed_fresh", EchoServer, HandedFresh},
+    {"strangers_connection", EchoServer, StrangersConnection},
+    {"strangers_listener", StrangersListener, EchoOnce},
     {nullptr, nullptr, nullptr},
 };
 

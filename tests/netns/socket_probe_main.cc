@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (argc == 3 && strcmp(argv[1], "after-exec") == 0) return AfterExec(atoi(argv[2]));
+  if (argc == 3 && strncmp(argv[1], "take-", 5) == 0) return TakeOver(argv[1], atoi(argv[2]));
   if (argc == 3 && strcmp(argv[1], "service") == 0) return Service(argv[2]);
   const Scenario* const scenario = argc == 4 ? Find(argv[1]) : nullptr;
   if (scenario == nullptr) {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <map>
 #include <ostream>
 
@@ -15,6 +17,7 @@ namespace mptcptls::lab {
 namespace {
 
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 // A line of a row that a captured socket says otherwise.
 struct Exception {
@@ -79,7 +82,8 @@ const Theme kThemes[] = {
       "closed_while_polled"}},
     {"Descriptors", {"ends", "flags", "io_uring", "io_uring_accept", "io_uring_connect"}},
     {"Processes",
-     {"both_ends", "spawned", "inetd", "handed_connection", "handed_listener", "handed_fresh"}},
+     {"both_ends", "spawned", "inetd", "handed_connection", "handed_listener", "handed_fresh",
+      "strangers_connection", "strangers_listener"}},
 };
 
 class SocketRows : public testing::TestWithParam<std::tuple<Theme, Family>> {};
@@ -109,6 +113,86 @@ TEST_P(SocketRows, SameAsTheKernels) {
   }
   EXPECT_GT(Product::EnginePid(lab.client()), 0);
   EXPECT_GT(Product::EnginePid(lab.server()), 0);
+}
+
+// The kernel would do them, or say something else: a clean refusal, and the connection goes on.
+TEST(SocketRow, WhatIsRefused) {
+  const Lab lab(LabOptions{});
+  for (const Family family : {Family::kV4, Family::kV6}) {
+    const Transcript says = RunBoth(lab, "refused_options", family, Product::Environment());
+    EXPECT_EQ(says.second,
+              "connect: ok\nTCP_ULP: ENOPROTOOPT\nTCP_MD5SIG: ENOPROTOOPT\n"
+              "SO_ZEROCOPY: EOPNOTSUPP\nTCP_REPAIR: ENOPROTOOPT\nIP_MINTTL: ENOPROTOOPT\n"
+              "TCP_INQ: ENOPROTOOPT\n"
+              "send: 7\nrecv: 7\nreceived goes on\nexit status 0");
+  }
+}
+
+// SO_BINDTODEVICE, SO_ZEROCOPY: kernel TCP, or no connection where that must not be.
+TEST(SocketRow, WhatStaysTheKernels) {
+  const Lab lab(LabOptions{});
+  const Transcript kernel = RunBoth(lab, "wishes", Family::kV4, {});
+  const std::vector<std::string> preloaded = {"LD_PRELOAD=" + Product::Library()};
+  EXPECT_EQ(RunBoth(lab, "wishes", Family::kV4, {}, preloaded), kernel);
+  const auto status = Product::Status(lab.client());
+  ASSERT_TRUE(status);
+  EXPECT_THAT(status->connections, IsEmpty());
+  const auto refused = lab.client().Start(
+      {.argv = {Probe(), "wishes", "client", lab.Address(lab.server(), 1, Family::kV4)},
+       .env = Product::Environment()});
+  refused->Wait();
+  EXPECT_THAT(refused->out(), HasSubstr("to a device: ENETDOWN"));
+  EXPECT_THAT(refused->out(), HasSubstr("with notifications: ENETDOWN"));
+}
+
+// IP_TOS and IPV6_TCLASS on every packet of the program's end, counted where it arrives.
+TEST(SocketRow, TrafficClassIsOnTheWire) {
+  const Lab lab(LabOptions{.links = 1});
+  const auto count = [](const Host& host, const std::string& port, const std::string& dscp) {
+    host.Run(
+        "nft 'table netdev marks { chain c { type filter hook ingress device l1 priority "
+        "-600; ip dscp " +
+        dscp + " tcp " + port + " 7000 counter; ip6 dscp " + dscp + " tcp " + port +
+        " 7000 counter; tcp " + port + " 7000 counter; }; }'");
+  };
+  // Packets under the class over IPv4, over IPv6, and all.
+  const auto counted = [](const Host& host) {
+    const std::string text = host.Run(
+        "nft list table netdev marks | sed -n 's/.*counter packets \\([0-9]*\\).*/\\1/p' | xargs");
+    std::array<int, 3> numbers{};
+    EXPECT_EQ(sscanf(text.c_str(), "%d %d %d", &numbers[0], &numbers[1], &numbers[2]), 3) << text;
+    return numbers;
+  };
+  count(lab.server(), "dport", "af41");
+  count(lab.client(), "sport", "cs1");
+  for (const Family family : {Family::kV4, Family::kV6}) {
+    const Transcript says = RunBoth(lab, "marked", family, Product::Environment());
+    EXPECT_THAT(says.second, HasSubstr("received marked")) << says.first;
+  }
+  const auto up = counted(lab.server()), down = counted(lab.client());
+  EXPECT_GE(up[0], 5);
+  EXPECT_GE(up[1], 5);
+  EXPECT_EQ(up[0] + up[1], up[2]);
+  EXPECT_GE(down[0], 3);
+  EXPECT_GE(down[1], 3);
+  EXPECT_EQ(down[2] - down[0] - down[1], 2) << "the SYN/ACKs know no option yet";
+}
+
+// Packets that a firewall drops in silence, and a host that is not there, of which the kernel hears
+// by ARP and we do not.
+TEST(SocketRow, NobodyAnswers) {
+  const Lab lab(LabOptions{});
+  lab.server().Run(
+      "nft 'table inet wall { chain input { type filter hook input priority 0; tcp "
+      "dport 7001 drop; }; }'");
+  lab.client().SetSysctl("net.ipv4.neigh.l1.retrans_time_ms", "100");
+  const Transcript kernel = RunBoth(lab, "silence", Family::kV4, {});
+  EXPECT_THAT(kernel.second, HasSubstr("connect: ETIMEDOUT"));
+  EXPECT_EQ(RunBoth(lab, "silence", Family::kV4, {}, Product::Environment()), kernel);
+  EXPECT_THAT(RunBoth(lab, "unreachable", Family::kV4, {}).second,
+              HasSubstr("connect: EHOSTUNREACH"));
+  EXPECT_THAT(RunBoth(lab, "unreachable", Family::kV4, {}, Product::Environment()).second,
+              HasSubstr("connect: ETIMEDOUT"));
 }
 
 }  // namespace

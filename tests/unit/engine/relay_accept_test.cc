@@ -118,6 +118,43 @@ TEST_F(Accepting, WhoAcceptsPastTheHookIsServedAllTheSame) {
   }
 }
 
+// TCP_DEFER_ACCEPT.
+TEST_F(Accepting, WhoIsSilentWaitsForHisFirstBytesOrHisTime) {
+  const auto waits = [&] { return Accept().fd() < 0; };
+  const auto deliver = [&](FakeConnection* connection) {
+    Relay* const relay = rig_.relays()->Make({"server", 1, 0});
+    connection->Observe(relay);
+    relay->Attach(connection);
+    relay->DeliverTo(name_, nullptr, std::chrono::milliseconds(50));
+    rig_.Settle();
+  };
+  FakeConnection speaks, ends, fails, silent;
+  deliver(&speaks);
+  ASSERT_TRUE(waits());
+  speaks.Deliver(rig_.now(), "hello");
+  rig_.Settle();
+  EXPECT_EQ(Accept().Read(), "hello");
+  rig_.Settle();
+
+  deliver(&ends);
+  ASSERT_TRUE(waits());
+  ends.EndPeer(rig_.now());
+  rig_.Settle();
+  EXPECT_FALSE(waits());
+  rig_.Settle();
+
+  deliver(&fails);
+  fails.End(rig_.now(), EndReason::kReset);
+  rig_.Settle();
+  EXPECT_TRUE(waits()) << "nobody hears of it, as the kernel has it";
+
+  deliver(&silent);
+  ASSERT_TRUE(waits());
+  EXPECT_TRUE(rig_.Await([&] { return !waits(); }));
+  rig_.Settle();
+  EXPECT_EQ(rig_.relays()->Waiting(name_.id), 0u);
+}
+
 TEST_F(Accepting, ResetBeforeAcceptIsStillAReset) {
   const uint64_t id = Deliver(&connection_)->id();
   rig_.Settle();
