@@ -39,6 +39,21 @@ constexpr Exception kExceptions[] = {
     {"spent_one_shot", "spent: no event", "spent: OUT"},
     {"flags", "early: peer 10.9.1.2:7000 length 16", "early: peer ENOTCONN"},
     {"flags", "early: peer fd00:9:1::2:7000 length 28", "early: peer ENOTCONN"},
+    {"strangers_connection", "local 10.9.1.1:ephemeral length 16, peer 10.9.1.2:7000 length 16",
+     "local family 1 length 106, peer family 1 length 18"},
+    {"strangers_connection",
+     "local fd00:9:1::1:ephemeral length 28, peer fd00:9:1::2:7000 length 28",
+     "local family 1 length 106, peer family 1 length 18"},
+    {"strangers_connection", "SO_DOMAIN: 2 length 4", "SO_DOMAIN: 1 length 4"},
+    {"strangers_connection", "SO_DOMAIN: 10 length 4", "SO_DOMAIN: 1 length 4"},
+    {"strangers_connection", "SO_PROTOCOL: 6 length 4", "SO_PROTOCOL: 0 length 4"},
+    {"strangers_listener", "accepted 10.9.1.1:ephemeral length 16", "accepted family 1 length 106"},
+    {"strangers_listener", "accepted fd00:9:1::1:ephemeral length 28",
+     "accepted family 1 length 106"},
+    {"strangers_listener", "listener: local 0.0.0.0:7000 length 16",
+     "listener: local family 1 length 106"},
+    {"strangers_listener", "listener: local :::7000 length 28",
+     "listener: local family 1 length 106"},
 };
 
 // What the product shall say where the kernel says this; how many exceptions there are to it.
