@@ -150,7 +150,8 @@ TEST_F(Accepting, WhoIsSilentWaitsForHisFirstBytesOrHisTime) {
 
   deliver(&silent);
   ASSERT_TRUE(waits());
-  EXPECT_TRUE(rig_.Await([&] { return !waits(); }));
+  bool accepted = false;
+  EXPECT_TRUE(rig_.Await([&] { return accepted = accepted || !waits(); }));
   rig_.Settle();
   EXPECT_EQ(rig_.relays()->Waiting(name_.id), 0u);
 }

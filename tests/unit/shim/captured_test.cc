@@ -5,10 +5,13 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -385,10 +388,33 @@ TEST_F(Listening, AcceptsUnderTheClientsAddress) {
   EXPECT_EQ(send(fd, "answer", 6, 0), 6);
   EXPECT_EQ(Received(engine), "answer");
   close(engine);
-  // As of TCP's once it is closed.
+  // As of TCP's: until all is acknowledged, and once it is closed.
+  EXPECT_EQ(NameOf(getpeername, fd), "198.51.100.7:1234");
+  engine_.Forget();
   EXPECT_EQ(NameOf(getpeername, fd), "ENOTCONN");
   EXPECT_EQ(Try(shutdown(fd, SHUT_RDWR)), "ENOTCONN");
   close(fd);
+}
+
+TEST_F(Listening, WhatIsOnItsWayIsTheEnginesAnswer) {
+  const int engine = engine_.Deliver(client_);
+  const int fd = accept(listener_, nullptr, nullptr);
+  ASSERT_GE(fd, 0);
+  int bytes = -1;
+  errno = 77;
+  for (const unsigned long request : {SIOCOUTQ, SIOCOUTQNSD}) {
+    EXPECT_EQ(ioctl(fd, request, &bytes), 0);
+    EXPECT_EQ(bytes, FakeEngine::kOnItsWay);
+  }
+  EXPECT_EQ(errno, 77);
+  EXPECT_EQ(Try(ioctl(listener_, SIOCOUTQ, &bytes)), "EINVAL");
+  // What is asked of no socket of ours is the kernel's.
+  EXPECT_EQ(Try(ioctl(engine, SIOCOUTQ, &bytes)), "ok");
+  EXPECT_EQ(bytes, 0);
+  ifreq interface {};
+  strcpy(interface.ifr_name, "lo");
+  EXPECT_EQ(Try(ioctl(fd, SIOCGIFADDR, &interface)), "EADDRNOTAVAIL") << "the namespace has none";
+  for (const int each : {fd, engine}) close(each);
 }
 
 // What the engine sees of the next bytes: "bytes", or "bytes+N" under a mark for N bytes.
