@@ -396,6 +396,22 @@ void Timeouts(const Address& server) {
   close(fd);
 }
 
+// SO_LINGER with a time: all is sent, whoever waits for it.
+void LingerServer(const Address& any) {
+  const int listener = Listen(any);
+  const int fd = Accept(listener);
+  Say("received %zu", ReadToEnd(fd).size());
+  close(fd);
+}
+void Linger(const Address& server) {
+  const int fd = Connected(server);
+  const linger wait{1, 5};
+  Done("SO_LINGER", setsockopt(fd, SOL_SOCKET, SO_LINGER, &wait, sizeof wait));
+  const std::vector<char> bytes(400'000);
+  Result("send", send(fd, bytes.data(), bytes.size(), 0));
+  Done("close", close(fd));
+}
+
 }  // namespace
 
 const Scenario kMessageScenarios[] = {
@@ -413,6 +429,7 @@ const Scenario kMessageScenarios[] = {
     {"no_file", EchoServer, NoFile},
     {"stdio", EchoServer, Stdio},
     {"timeouts", TimeoutsServer, Timeouts},
+    {"linger", LingerServer, Linger},
     {nullptr, nullptr, nullptr},
 };
 

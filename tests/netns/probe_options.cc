@@ -470,6 +470,12 @@ void Marked(const Address& server) {
 void WrongOptions(const Address& server) {
   const int fd = Connected(server);
   const int one = 1;
+  char name[16] = "";
+  socklen_t size = sizeof name;
+  Done("TCP_CONGESTION", setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+  Done("TCP_CONGESTION", getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size));
+  Say("%s, length %u", name, size);
+  Done("no such", setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "nonexistent", 11));
   char value[4];
   socklen_t length = sizeof value;
   Done("unknown", setsockopt(fd, IPPROTO_TCP, 9999, &one, sizeof one));
