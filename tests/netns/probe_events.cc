@@ -150,7 +150,7 @@ void ExclusiveServer(const Address& any) {
   const int listener = Tcp(any, SOCK_NONBLOCK);
   const int one = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  bind(listener, any.get(), any.length);
+  Done("bind", bind(listener, any.get(), any.length));
   const int early = epoll_create1(0);
   epoll_event event{EPOLLIN | EPOLLEXCLUSIVE, {.fd = listener}};
   Done("add", epoll_ctl(early, EPOLL_CTL_ADD, listener, &event));

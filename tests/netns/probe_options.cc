@@ -97,7 +97,7 @@ int ListenWithout(const Address& any) {
   const int fd = Tcp(any);
   const int one = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  bind(fd, any.get(), any.length);
+  Done("bind", bind(fd, any.get(), any.length));
   Done("listen", listen(fd, 8));
   return fd;
 }
@@ -194,7 +194,7 @@ void BuffersServer(const Address& any) {
   const int one = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   SetBuffers(listener, 30000, 20000);
-  bind(listener, any.get(), any.length);
+  Done("bind", bind(listener, any.get(), any.length));
   Done("listen", listen(listener, 8));
   Say("ready");
   SayBuffers(listener, "listener");
@@ -256,7 +256,7 @@ void DeferServer(const Address& any) {
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   Done("TCP_DEFER_ACCEPT",
        setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds));
-  bind(listener, any.get(), any.length);
+  Done("bind", bind(listener, any.get(), any.length));
   Done("listen", listen(listener, 8));
   const int other = Listen(Closed(any));
   const int cue = Accept(other);
@@ -450,7 +450,7 @@ void MarkedServer(const Address& any) {
   const int one = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   SetTrafficClass(listener, any, 0x20);
-  bind(listener, any.get(), any.length);
+  Done("bind", bind(listener, any.get(), any.length));
   Done("listen", listen(listener, 8));
   Say("ready");
   const int fd = Accept(listener);

@@ -207,7 +207,7 @@ void HandedListenerServer(const Address& any) {
   const int listener = Tcp(any);
   const int one = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  bind(listener, any.get(), any.length);
+  Done("bind", bind(listener, any.get(), any.length));
   Done("listen", listen(listener, 8));
   receiver.Give(listener);
   close(listener);
@@ -228,7 +228,7 @@ void StrangersListener(const Address& any) {
   const int listener = Tcp(any);
   const int one = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  bind(listener, any.get(), any.length);
+  Done("bind", bind(listener, any.get(), any.length));
   Done("listen", listen(listener, 8));
   receiver.Give(listener);
   close(listener);
