@@ -65,7 +65,10 @@ Relay* CapturedListener::Deliver(Connection* connection) {
   ++accepted_;
   Relay* const relay = relays_->Make(options_.program);
   relay->Attach(connection);
-  relay->DeliverTo(options_.name, inherited_);
+  // Who says nothing waits here; not more of them than half of the backlog, which others need.
+  const bool room = waiting() <= static_cast<size_t>(std::max(options_.backlog, 0)) / 2;
+  relay->DeliverTo(options_.name, inherited_,
+                   room ? DeferredAccept(*inherited_) : Duration::zero());
   return relay;
 }
 

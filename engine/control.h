@@ -23,8 +23,9 @@
 //   listen    S: ListenRequest (+ the kernel socket), its AF_UNIX listener already bound to
 //   EncodeName(kListener, ...) and listening
 //             E: Reply. Per connection, E binds a socket to EncodeName(kResponder, ...) and
-//             connects to that name. The accept() hook checks SO_PEERCRED and sends one byte
-//             (kAcceptByte) with SCM_CREDENTIALS before anything else.
+//             connects to that name. The accept() hook checks SO_PEERCRED and sends kAcceptMark
+//             in one piece with SCM_CREDENTIALS before anything else. A program that accepts past
+//             the hook (io_uring) sends its own bytes at once.
 //   key       S: KeyMessage, closes. No answer.
 //   secret    the key log's reader (`mptcptls run --keylog`): SecretMessage, closes. No answer.
 //   others    S: one request, E: one reply, S closes.
@@ -43,10 +44,12 @@ namespace mptcptls::control {
 
 inline constexpr uint32_t kMagic = 0x4d505453;  // "MPTS"
 // Any change to this header changes the number; shim and engine must agree exactly.
-inline constexpr uint32_t kVersion = 6;
+inline constexpr uint32_t kVersion = 7;
 // Abstract name of the engine, without the leading NUL. Abstract names are per network namespace.
 inline constexpr char kEngineName[] = "mptcptls/engine";
-inline constexpr uint8_t kAcceptByte = 0xA5;
+// Random: no program's first bytes.
+inline constexpr uint8_t kAcceptMark[16] = {0xa5, 0x3c, 0x91, 0xe7, 0x0b, 0xd4, 0x68, 0xf2,
+                                            0x1d, 0x86, 0xc9, 0x57, 0xae, 0x33, 0x70, 0xfb};
 
 enum class Verb : uint16_t {
   kReply = 0,
@@ -134,7 +137,7 @@ struct ConnectRequest {
 
 struct ConnectReply {
   Header header;
-  int32_t error = 0;
+  int32_t error = 0;  // an errno: declined, and where kernel TCP must not be connect() says this
   uint32_t reserved = 0;
   uint64_t id = 0;  // of the connection, random, never 0
   Address local;    // what getsockname() shall say
@@ -207,6 +210,9 @@ struct ResultRequest {
   Header header;
   uint64_t id = 0;
 };
+
+// kGetOption: `name` is the request of an ioctl() instead, SIOCOUTQ or SIOCOUTQNSD.
+inline constexpr int32_t kLevelIoctl = -1;
 
 struct OptionRequest {
   Header header;

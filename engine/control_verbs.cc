@@ -18,6 +18,7 @@
 #include "engine/scheduler_choice.h"
 #include "engine/socket_options.h"
 #include "engine/status.h"
+#include "engine/stream_numbers.h"
 #include "engine/tcp_info.h"
 #include "engine/unix_socket.h"
 
@@ -51,14 +52,17 @@ bool IsTcpSocket(int fd) {
          IntOption(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0;
 }
 
-// What the program asked of routing that the stack would not do; empty when nothing.
-std::string RoutingWish(int fd) {
+// What the program asked for that the stack would not do; empty when nothing.
+std::string ForeignWish(int fd) {
   std::array<char, 16> device{};
   socklen_t length = device.size();
   if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device.data(), &length) == 0 && length > 0 &&
       device[0] != 0)
     return "the socket is bound to a device (SO_BINDTODEVICE)";
   if (IntOption(fd, SOL_SOCKET, SO_MARK) > 0) return "the socket has a mark (SO_MARK)";
+  // The program would wait for notifications that never come.
+  if (IntOption(fd, SOL_SOCKET, SO_ZEROCOPY) > 0)
+    return "the socket asks for notifications (SO_ZEROCOPY)";
   return "";
 }
 
@@ -138,7 +142,7 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
     return AnswerConnect(peer, control::kErrorBypass, "an address of this host");
   if (config.Bypassed(*remote))
     return AnswerConnect(peer, control::kErrorBypass, "bypassed by the configuration");
-  const std::string wish = RoutingWish(message.descriptor.get());
+  const std::string wish = ForeignWish(message.descriptor.get());
   if (!wish.empty()) return AnswerConnect(peer, control::kErrorDeclined, wish);
   const auto bound = LocalEndpoint(message.descriptor.get());  // not as the request says
   // With SO_REUSEADDR another user's server may come to listen on a port that is only bound; all
@@ -172,7 +176,8 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
       host->Connect(engine_->loop()->now(), *remote, options, relay, &why);
   relay->Attach(connection);
   if (connection == nullptr) {
-    AnswerConnect(peer, control::kErrorDeclined,
+    const bool routed = engine_->uplinks().PreferredSource(remote->address).has_value();
+    AnswerConnect(peer, routed ? control::kErrorDeclined : ENETUNREACH,
                   "no uplink leads to " + remote->address.ToString() +
                       ", or a limit is reached: see mptcptls status");
     return relay->Cancel(steered_port);
@@ -213,7 +218,7 @@ void ControlVerbs::Listen(ControlPeer& peer, ControlMessage& message) {
   options.listen.clear = config.IsClearPort(bound->port);
   options.listen.v6only = IntOption(message.descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY) != 0;
 
-  std::string reason = RoutingWish(message.descriptor.get());
+  std::string reason = ForeignWish(message.descriptor.get());
   if (reason.empty() && !bound->address.IsLoopback() && !config.ListenAllowed(*bound)) {
     reason = InputFirewallReason();
     // ARCHITECTURE.md 8: captured packets would pass the firewall by.
@@ -311,7 +316,9 @@ CapturedListener* ControlVerbs::ListenerOf(int descriptor) const {
   sockaddr_un address{};
   socklen_t length = sizeof address;
   control::Name name;
-  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+  // Those that it accepts have its name, too.
+  if (IntOption(descriptor, SOL_SOCKET, SO_ACCEPTCONN) != 1 ||
+      getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
       !control::DecodeName(address, length, &name))
     return nullptr;
   const auto it = engine_->listeners().find(name.id);
@@ -347,10 +354,14 @@ std::optional<ConnectionInfo> ControlVerbs::InfoOf(int descriptor) const {
 void ControlVerbs::GetOption(ControlPeer& peer, ControlMessage& message) {
   const auto& request = message.As<control::OptionRequest>();
   const int fd = message.descriptor.get();
-  const Relay* const relay = RelayOf(fd);
+  Relay* const relay = RelayOf(fd);
   control::OptionReply reply;
-  if (relay != nullptr && request.level == IPPROTO_TCP && request.name == TCP_INFO) {
-    reply = TcpInfoOf(*relay, engine_->loop()->now());
+  const Time now = engine_->loop()->now();
+  if (request.level == control::kLevelIoctl) {
+    if (relay != nullptr) relay->PumpFromProgram();
+    reply = NumberReply(BytesOnTheirWay(relay, request.name, now));
+  } else if (relay != nullptr && request.level == IPPROTO_TCP && request.name == TCP_INFO) {
+    reply = TcpInfoOf(*relay, now);
   } else if (const CapturedListener* const listener = ListenerOf(fd);
              listener != nullptr && request.level == IPPROTO_TCP && request.name == TCP_INFO) {
     reply = ToReply(ListenerTcpInfo(listener->waiting(), listener->options().backlog));
@@ -359,6 +370,10 @@ void ControlVerbs::GetOption(ControlPeer& peer, ControlMessage& message) {
     reply = NumberReply(info && !BeganAsMptcp(*info) ? IPPROTO_TCP : kernel::kIpprotoMptcp);
   } else {
     reply = GetSocketOption(OptionsOf(fd), request);
+    // Where the kernel says that its socket has none, as it is not connected.
+    const bool of_socket = reply.error == 0 || reply.error == ENOTCONN;
+    if (const auto number = of_socket ? NumberOfPath(relay, request, now) : std::nullopt)
+      reply = NumberReply(*number);
   }
   peer.Send(&reply, sizeof reply);
 }

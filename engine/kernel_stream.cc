@@ -1,7 +1,9 @@
 #include "engine/kernel_stream.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -156,13 +158,23 @@ void KernelStream::Finish(EndReason end) {
   finished_(this);
 }
 
+// Bytes of the program's, in the kernel: SIOCOUTQ also counts the FIN.
+uint64_t KernelStream::Queued(unsigned long request) const {
+  int bytes = 0;
+  if (!socket_.valid() || ioctl(socket_.get(), request, &bytes) != 0 || bytes <= 0) return 0;
+  return std::min(static_cast<uint64_t>(bytes), sent_ - (out_end_ - out_begin_));
+}
+
 ConnectionInfo KernelStream::Info(Time /*now*/) const {
   ConnectionInfo info;
   info.local = local_;
   info.remote = remote_;
   info.connected = true;
-  info.bytes_sent = sent_;
+  info.bytes_sent = info.write_dsn = sent_;
   info.bytes_received = received_;
+  const uint64_t waiting = out_end_ - out_begin_;
+  info.bytes_carried = sent_ - waiting - Queued(SIOCOUTQNSD);
+  info.bytes_acknowledged = info.unacknowledged_dsn = sent_ - waiting - Queued(SIOCOUTQ);
   info.end = end_;
   SubflowStatus only;
   only.tuple = {local_, remote_};

@@ -53,6 +53,7 @@ class KernelStream final : public Connection, public EventHandler {
   void ReadSocket();
   void FlushSocket();
   void PeerEnded();
+  uint64_t Queued(unsigned long request) const;
   void Finish(EndReason end);
 
   EventLoop* loop_;

@@ -156,7 +156,7 @@ void Relay::Drain() {
 
 // ---- The program's accept()
 
-void Relay::DeliverTo(const control::Name& listener, InheritedOptions inherited) {
+void Relay::DeliverTo(const control::Name& listener, InheritedOptions inherited, Duration defer) {
   listener_ = listener;
   inherited_ = std::move(inherited);
   name_.role = control::Role::kResponder;
@@ -167,7 +167,12 @@ void Relay::DeliverTo(const control::Name& listener, InheritedOptions inherited)
   if (inherited_ != nullptr) connection_->SetOptions(now(), ToStreamOptions(*inherited_));
   stage_ = Stage::kDelivering;
   table_->CountWaiting(listener_.id, 1);
-  retry_.Set(now());
+  deferred_ = defer > Duration::zero() && connection_->Readable().empty();
+  retry_.Set(deferred_ ? now() + defer : now());
+}
+
+void Relay::HasSpoken() {
+  if (stage_ == Stage::kDelivering && std::exchange(deferred_, false)) retry_.Set(now());
 }
 
 void Relay::TryDeliver(Time now) {
@@ -182,6 +187,7 @@ void Relay::TryDeliver(Time now) {
   if (connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0) {
     stage_ = Stage::kOpen;
     table_->loop()->Add(socket_.get(), kEvents, this);
+    WriteProgram();  // who waited for it (TCP_DEFER_ACCEPT) finds it
     return table_->MarkDirty(this);
   }
   // The backlog is full, and nothing tells when it no longer is (FACTS.md).
@@ -196,18 +202,23 @@ void Relay::FailedToDeliver(Time now) {
   CloseSocket();
 }
 
-// The accept() hook's first byte says who has the connection now. It stays, as the held-back one.
-void Relay::TakeAcceptByte() {
-  uint8_t byte = 0;
+// The accept() hook's mark says who has the connection now; its last byte stays, as the held-back
+// one. Where something else comes first, the program accepted past the hook (io_uring, a process
+// without the library): it is served all the same.
+void Relay::TakeAcceptMark() {
+  std::array<uint8_t, sizeof control::kAcceptMark> bytes{};
   std::optional<ucred> sender;
-  if (PeekWithCredentials(socket_.get(), &byte, 1, &sender) != 1) return;
-  if (byte != control::kAcceptByte || !sender) {
-    program_gone_ = true;
-    return;
+  const ssize_t n = PeekWithCredentials(socket_.get(), bytes.data(), bytes.size(), &sender);
+  if (n <= 0) return;
+  if (sender) {
+    program_.uid = sender->uid;
+    program_.pid = static_cast<uint32_t>(sender->pid);
   }
-  program_.uid = sender->uid;
-  program_.pid = static_cast<uint32_t>(sender->pid);
-  taken_ = held_back_ = true;
+  if (static_cast<size_t>(n) == bytes.size() && std::ranges::equal(bytes, control::kAcceptMark)) {
+    Discard(socket_.get(), bytes.size() - 1);
+    held_back_ = true;
+  }
+  taken_ = true;
   table_->CountWaiting(listener_.id, -1);
   SetFlag(socket_.get(), SO_PASSCRED, false);
 }
@@ -227,7 +238,7 @@ void Relay::OnEvents(uint32_t events) {
 
 bool Relay::Pump() {
   if (stage_ != Stage::kOpen) return false;
-  if (!initiator_ && !taken_) TakeAcceptByte();
+  if (!initiator_ && !taken_) TakeAcceptMark();
   if (end_ != EndReason::kNone || (!taken_ && program_gone_)) {
     EndSocket();
     return false;
@@ -247,6 +258,12 @@ void Relay::PumpFromProgram() {
 }
 
 // ---- From the program to the network
+
+size_t Relay::unread() const {
+  if (stage_ != Stage::kOpen || !taken_) return 0;
+  const size_t queued = QueuedBytes(socket_.get()), ours = pad_left_ + (held_back_ ? 1u : 0u);
+  return queued > ours ? queued - ours : 0;
+}
 
 bool Relay::ReadProgram() {
   if (connection_ == nullptr || stage_ != Stage::kOpen) return false;
@@ -347,6 +364,7 @@ void Relay::OnWritable(Connection& /*connection*/, Time /*now*/) { table_->MarkD
 // ---- From the network to the program
 
 size_t Relay::OnData(Connection& /*connection*/, Time /*now*/, ByteSpan bytes) {
+  HasSpoken();
   if (stage_ != Stage::kOpen || to_program_full_) return 0;
   const size_t sent = Send(bytes);
   Look(TlsWatch::From::kNetwork, bytes.first(sent));
@@ -384,6 +402,7 @@ size_t Relay::Send(ByteSpan bytes) {
 
 void Relay::OnPeerClosed(Connection& /*connection*/, Time /*now*/) {
   peer_ended_ = true;
+  HasSpoken();
   if (stage_ == Stage::kOpen) shutdown(socket_.get(), SHUT_WR);
 }
 
@@ -437,7 +456,7 @@ void Relay::EndSocket() {
       if (end_ == EndReason::kClean) {
         if (held_back_) Discard(socket_.get(), pad_left_ + 1);
       } else if (!taken_ && !program_gone_) {
-        return;  // with the accept byte there is something to leave unread
+        return;  // with the mark there is something to leave unread
       }
       if (connection_ != nullptr) connection_->Abort(now());
       break;
@@ -469,7 +488,7 @@ void Relay::Retire() {
 
 int Relay::kernel_socket() {
   if (!kernel_.valid()) {
-    const int domain = name_.local.family == 6 ? AF_INET6 : AF_INET;
+    const int domain = name_.mapped || name_.local.family == 6 ? AF_INET6 : AF_INET;
     kernel_ = Descriptor(::socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (kernel_.valid() && inherited_ != nullptr) WriteOptions(kernel_.get(), *inherited_);
   }

@@ -60,8 +60,9 @@ class Relay final : public ConnectionObserver, public EventHandler {
   void TakeInitiator(Descriptor socket, Descriptor kernel, uint16_t bound_port);
   // The connect() could not even start; the socket stays where it is.
   void Cancel(uint16_t bound_port);
-  // Brings an accepted connection to the program's listener, whose name and options these are.
-  void DeliverTo(const control::Name& listener, InheritedOptions inherited);
+  // Brings an accepted connection to the program's listener, whose name and options these are; when
+  // its first bytes are there, or its end, or after `defer` (TCP_DEFER_ACCEPT).
+  void DeliverTo(const control::Name& listener, InheritedOptions inherited, Duration defer = {});
 
   // ConnectionObserver
   void OnConnected(Connection& connection, Time now) override;
@@ -88,6 +89,10 @@ class Relay final : public ConnectionObserver, public EventHandler {
   // Everything the program wrote so far is with the connection (before keys are set, so that the
   // Finished leaves first).
   void PumpFromProgram();
+  bool peer_ended() const { return peer_ended_; }
+  bool program_ended() const { return end_told_; }
+  // What the program wrote and the connection has had no room for.
+  size_t unread() const;
   // From the program's key log: gives the key when the handshake is complete. False when it is no
   // secret.
   bool TakeSecret(const control::SecretMessage& message);
@@ -96,7 +101,7 @@ class Relay final : public ConnectionObserver, public EventHandler {
   enum class Stage : uint8_t {
     kPending,     // initiator: the PendingRequest is not complete, or the connection is not up
     kDraining,    // initiator: up, the pad is being read
-    kDelivering,  // responder: the listener's backlog is full, tried again later
+    kDelivering,  // responder: silent yet, or the listener's backlog is full: tried again later
     kOpen,
     kGone  // the socket is closed
   };
@@ -105,8 +110,9 @@ class Relay final : public ConnectionObserver, public EventHandler {
   void ReadPending();
   void Open();
   void Drain();
+  void HasSpoken();
   void TryDeliver(Time now);
-  void TakeAcceptByte();
+  void TakeAcceptMark();
   void FailedToDeliver(Time now);
   bool ReadProgram();   // false: nothing more for now
   void ProgramEnded();  // its direction, after the last byte
@@ -134,6 +140,7 @@ class Relay final : public ConnectionObserver, public EventHandler {
   Stage stage_ = Stage::kPending;
   bool initiator_ = false;
   bool taken_ = false;            // the program's credentials came: it has the socket
+  bool deferred_ = false;         // kDelivering: not before it has spoken
   bool connected_ = false;        // initiator: the handshake is done
   bool held_back_ = false;        // the first byte in the socket was forwarded already
   bool held_marked_ = false;      // and begins what was sent with MSG_MORE

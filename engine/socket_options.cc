@@ -22,7 +22,7 @@ struct Known {
 };
 
 // Everything else is ENOPROTOOPT: TCP_REPAIR, TCP_ULP, TCP_MD5SIG, IP_TRANSPARENT ... would act
-// with the engine's rights, or promise what the stack does not do.
+// with the engine's rights, or promise what the stack does not do (IP_MINTTL, TCP_INQ).
 constexpr std::array kKnown = {
     Known{IPPROTO_TCP, TCP_MAXSEG},
     Known{IPPROTO_TCP, TCP_NODELAY},
@@ -39,15 +39,27 @@ constexpr std::array kKnown = {
     Known{IPPROTO_TCP, TCP_USER_TIMEOUT},
     Known{IPPROTO_TCP, TCP_FASTOPEN},
     Known{IPPROTO_TCP, TCP_NOTSENT_LOWAT},
+    Known{IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS},
+    Known{IPPROTO_TCP, TCP_FASTOPEN_CONNECT},
     Known{IPPROTO_IP, IP_TOS},
     Known{IPPROTO_IP, IP_TTL},
     Known{IPPROTO_IP, IP_MTU_DISCOVER},
+    Known{IPPROTO_IP, IP_MTU},
     Known{IPPROTO_IP, IP_RECVERR},
+    Known{IPPROTO_IP, IP_PKTINFO},
+    Known{IPPROTO_IP, IP_RECVTTL},
+    Known{IPPROTO_IP, IP_RECVTOS},
+    Known{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT},
     Known{IPPROTO_IPV6, IPV6_V6ONLY},
     Known{IPPROTO_IPV6, IPV6_TCLASS},
     Known{IPPROTO_IPV6, IPV6_UNICAST_HOPS},
     Known{IPPROTO_IPV6, IPV6_MTU_DISCOVER},
+    Known{IPPROTO_IPV6, IPV6_MTU},
     Known{IPPROTO_IPV6, IPV6_RECVERR},
+    Known{IPPROTO_IPV6, IPV6_RECVPKTINFO},
+    Known{IPPROTO_IPV6, IPV6_RECVTCLASS},
+    Known{IPPROTO_IPV6, IPV6_RECVHOPLIMIT},
+    Known{IPPROTO_IPV6, IPV6_AUTOFLOWLABEL},
     Known{SOL_SOCKET, SO_REUSEPORT},
     Known{SOL_SOCKET, SO_KEEPALIVE},
     Known{SOL_SOCKET, SO_LINGER},
@@ -82,6 +94,10 @@ StreamOptions FromNumbers(const Number& number) {
   seconds(TCP_LINGER2, &options.fin_wait);
   options.no_delay = flag(IPPROTO_TCP, TCP_NODELAY);
   options.cork = flag(IPPROTO_TCP, TCP_CORK);
+  options.tos = static_cast<uint8_t>(number(IPPROTO_IP, IP_TOS).value_or(0));
+  // A socket of IPv4 has none; its connection may join over IPv6 all the same.
+  options.traffic_class =
+      static_cast<uint8_t>(number(IPPROTO_IPV6, IPV6_TCLASS).value_or(options.tos));
   return options;
 }
 
@@ -89,6 +105,16 @@ std::optional<int> NumberOf(int kernel_socket, int level, int name) {
   int value = 0;
   socklen_t length = sizeof value;
   if (getsockopt(kernel_socket, level, name, &value, &length) != 0) return std::nullopt;
+  return value;
+}
+
+std::optional<int> NumberOf(const std::vector<SavedOption>& options, int level, int name) {
+  const auto saved = std::ranges::find_if(options, [&](const SavedOption& option) {
+    return option.level == level && option.name == name;
+  });
+  int value = 0;
+  if (saved == options.end() || saved->value.size() != sizeof value) return std::nullopt;
+  memcpy(&value, saved->value.data(), sizeof value);
   return value;
 }
 
@@ -142,15 +168,11 @@ StreamOptions ToStreamOptions(int kernel_socket) {
 }
 
 StreamOptions ToStreamOptions(const std::vector<SavedOption>& options) {
-  return FromNumbers([&](int level, int name) -> std::optional<int> {
-    const auto saved = std::ranges::find_if(options, [&](const SavedOption& option) {
-      return option.level == level && option.name == name;
-    });
-    int value = 0;
-    if (saved == options.end() || saved->value.size() != sizeof value) return std::nullopt;
-    memcpy(&value, saved->value.data(), sizeof value);
-    return value;
-  });
+  return FromNumbers([&](int level, int name) { return NumberOf(options, level, name); });
+}
+
+Duration DeferredAccept(const std::vector<SavedOption>& options) {
+  return std::chrono::seconds(NumberOf(options, IPPROTO_TCP, TCP_DEFER_ACCEPT).value_or(0));
 }
 
 int SynRetries(int kernel_socket) {

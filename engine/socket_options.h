@@ -31,6 +31,8 @@ bool ResetsOnClose(const std::vector<SavedOption>& options);
 StreamOptions ToStreamOptions(int kernel_socket);
 StreamOptions ToStreamOptions(const std::vector<SavedOption>& options);
 int SynRetries(int kernel_socket);  // TCP_SYNCNT
+// TCP_DEFER_ACCEPT, as the kernel rounds it; zero: none.
+Duration DeferredAccept(const std::vector<SavedOption>& options);
 
 control::OptionReply GetSocketOption(int kernel_socket, const control::OptionRequest& request);
 control::OptionReply SetSocketOption(int kernel_socket, const control::OptionRequest& request);

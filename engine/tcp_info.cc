@@ -93,6 +93,14 @@ void FillCounts(const SubflowInfo& tcp, kernel::TcpInfo* out) {
   out->total_rto = Fit<uint16_t>(tcp.timeouts);
 }
 
+// MPTCP ends at the data level first, as long as which its subflows are established: a program of
+// TCP is told of the stream's end.
+uint8_t StreamState(const Relay& relay, const ConnectionInfo& info) {
+  if (relay.peer_ended()) return relay.program_ended() ? TCP_LAST_ACK : TCP_CLOSE_WAIT;
+  if (!relay.program_ended()) return TCP_ESTABLISHED;
+  return info.unacknowledged_dsn < info.write_dsn ? TCP_FIN_WAIT1 : TCP_FIN_WAIT2;
+}
+
 }  // namespace
 
 uint32_t MillisecondsSince(Time then, Time now) {
@@ -140,6 +148,7 @@ control::OptionReply TcpInfoOf(const Relay& relay, Time now) {
     const auto first = std::ranges::find_if(
         info.subflows, [](const SubflowStatus& s) { return s.tcp.state != TcpState::kClosed; });
     if (first != info.subflows.end()) out = ToTcpInfo(first->tcp, now);
+    if (out.state == TCP_ESTABLISHED) out.state = StreamState(relay, info);
     out.notsent_bytes =
         Fit<uint32_t>(info.bytes_sent - std::min(info.bytes_carried, info.bytes_sent));
     // The program's connect() is decided later than the handshake.

@@ -32,7 +32,7 @@ bool Prepare(int listener, int fd) {
   notes.up = notes.reported = true;
   WriteNotes(fd, notes);
   // Whose connection it is now. A client that is gone already shows at the first read.
-  return SendMessage(fd, &control::kAcceptByte, 1, -1, true) ||
+  return SendMessage(fd, control::kAcceptMark, sizeof control::kAcceptMark, -1, true) ||
          (errno != EPIPE && errno != ECONNRESET);
 }
 

@@ -23,6 +23,14 @@ bool GetInt(int fd, int level, int option, int* value) {
   return real::getsockopt()(fd, level, option, value, &length) == 0;
 }
 
+// As TCP_INFO tells it; -1 where the engine does not know the connection any longer.
+int StateOf(int fd) {
+  tcp_info info;
+  socklen_t length = sizeof info;
+  const int error = AskOption(control::Verb::kGetOption, fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+  return error == 0 && length > 0 ? info.tcpi_state : -1;
+}
+
 bool HasPeer(int fd) {
   sockaddr_storage peer;
   socklen_t length = sizeof peer;
@@ -108,15 +116,23 @@ Progress ConnectProgress(int fd, uint64_t id) {
   bool up = (state.revents & (POLLOUT | POLLIN)) != 0;
   if (!up) {
     // Pending, or up with a full send buffer; only the engine knows.
-    tcp_info info;
-    socklen_t length = sizeof info;
-    up = AskOption(control::Verb::kGetOption, fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
-         length > 0 && info.tcpi_state != TCP_SYN_SENT;
+    const int tcp = StateOf(fd);
+    up = tcp >= 0 && tcp != TCP_SYN_SENT;
   }
   if (!up) return Progress::kPending;
   notes.up = true;
   WriteNotes(fd, notes);
   return Progress::kUp;
+}
+
+bool Over(int fd, const control::Name& name) {
+  const ErrnoKeeper keeper;
+  if (name.role == control::Role::kListener) return false;
+  pollfd ended{fd, 0, 0};
+  if (poll(&ended, 1, 0) != 1 || (ended.revents & POLLHUP) == 0) return false;
+  // The peer's acknowledgement of our end may be on its way.
+  const int tcp = StateOf(fd);
+  return tcp < 0 || tcp == TCP_CLOSE || tcp == TCP_TIME_WAIT;
 }
 
 }  // namespace mptcptls::shim

@@ -37,6 +37,10 @@ enum class Progress { kPending, kUp, kFailed };
 // `id` of the connection. Asks the engine only where the descriptor cannot tell. Keeps errno.
 Progress ConnectProgress(int fd, uint64_t id);
 
+// Whether TCP's socket would be closed (TCP_CLOSE): both directions have ended and the peer knows,
+// or the connection was reset, or never came up. Keeps errno.
+bool Over(int fd, const control::Name& name);
+
 // Keeps errno while it lives.
 class ErrnoKeeper {
  public:

@@ -29,7 +29,8 @@ namespace {
 constexpr size_t kPadPiece = 16384;
 char zeros[kPadPiece];
 
-// kFailed: the engine closed before the whole request was there, so it knows already why not.
+// kForbidden: kernel TCP, where that may be; else why not, an errno. kFailed: the engine closed
+// before the whole request was there, so it knows already why not.
 enum class Capture { kDone, kFailed, kKernel, kForbidden };
 
 bool IsNonBlocking(int fd) { return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0; }
@@ -110,7 +111,8 @@ control::ConnectRequest RequestFor(int fd, int domain, const control::Address& r
 }
 
 // The conversation on `engine`, up to a pending request under a name of its own.
-Capture Converse(int engine, int fd, int domain, const control::Address& remote, uint64_t* id) {
+Capture Converse(int engine, int fd, int domain, const control::Address& remote, uint64_t* id,
+                 int* why_not) {
   const auto request = RequestFor(fd, domain, remote);
   control::ConnectReply reply;
   if (!SendMessage(engine, &request, sizeof request, fd, false) ||
@@ -121,6 +123,7 @@ Capture Converse(int engine, int fd, int domain, const control::Address& remote,
   reply.reason[sizeof reply.reason - 1] = 0;
   if (reply.error != 0) {
     Log("connect: not captured (%d): %s", reply.error, reply.reason);
+    if (reply.error > 0) *why_not = reply.error;
     return reply.error == control::kErrorBypass ? Capture::kKernel : Capture::kForbidden;
   }
   control::Name name;
@@ -141,13 +144,13 @@ Capture Converse(int engine, int fd, int domain, const control::Address& remote,
 }
 
 // The number `fd` is the captured socket afterwards if it says kDone.
-Capture TryCapture(int fd, int domain, const control::Address& remote, uint64_t* id) {
+Capture TryCapture(int fd, int domain, const control::Address& remote, uint64_t* id, int* why_not) {
   const int engine = OpenEngine(WhenAbsent::kStart);
   if (engine < 0) {
     Log("connect: no engine (errno %d)", errno);
     return Capture::kForbidden;
   }
-  Capture capture = Converse(engine, fd, domain, remote, id);
+  Capture capture = Converse(engine, fd, domain, remote, id, why_not);
   if (capture == Capture::kDone && !ReplaceDescriptor(engine, fd, false))
     capture = Capture::kForbidden;
   close(engine);
@@ -204,7 +207,7 @@ void GiveBack(int fd, int kernel, bool six) {
   const int fresh =
       kernel >= 0 ? kernel : FreshSocket(six ? AF_INET6 : AF_INET, ReadNotes(fd).mptcp);
   if (fresh < 0) return;
-  if (kernel < 0 && IsNonBlocking(fd)) fcntl(fresh, F_SETFL, O_NONBLOCK);
+  if (kernel < 0) RestoreProperties(fd, fresh);
   ReplaceDescriptor(fresh, fd, false);
   if (kernel < 0) close(fresh);
 }
@@ -226,8 +229,11 @@ int ConnectAgain(int fd, const control::Name& name) {
   if (name.role != control::Role::kInitiator) return EISCONN;
   const bool reported = ReadNotes(fd).reported;
   switch (ConnectProgress(fd, name.id)) {
-    case Progress::kPending:
-      return IsNonBlocking(fd) ? EALREADY : FinishBlocking(fd, name, -1);
+    case Progress::kPending: {
+      if (IsNonBlocking(fd)) return EALREADY;
+      const int result = FinishBlocking(fd, name, -1);
+      return result == EINPROGRESS ? EALREADY : result;
+    }
     case Progress::kUp: {
       if (reported) return EISCONN;
       NoteUp(fd);
@@ -248,8 +254,11 @@ int Connect(int fd, const sockaddr* address, socklen_t length) {
   control::Name name;
   int domain = 0;
   if (address->sa_family == AF_UNSPEC) {
-    // TCP forgets its connection, and is fresh again.
+    // TCP forgets its connection, which its peer sees reset, and is fresh again.
     if (!Captured(fd, &name) || name.role == control::Role::kListener) return -1;
+    linger at_once{1, 0};
+    length = sizeof at_once;
+    AskOption(control::Verb::kSetOption, fd, SOL_SOCKET, SO_LINGER, &at_once, &length);
     GiveBack(fd, -1, name.mapped || name.remote.family == 6);
     return 0;
   }
@@ -265,10 +274,10 @@ int Connect(int fd, const sockaddr* address, socklen_t length) {
   const bool blocking = !IsNonBlocking(fd);
   const int kernel = blocking ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
   uint64_t id = 0;
-  Capture capture = TryCapture(fd, domain, remote, &id);
-  int result = -1;
+  int result = -1, why_not = ENETDOWN;
+  Capture capture = TryCapture(fd, domain, remote, &id, &why_not);
   if (capture == Capture::kFailed && (result = AskResult(id)) <= 0) capture = Capture::kForbidden;
-  if (capture == Capture::kForbidden) result = Required() ? ENETDOWN : -1;
+  if (capture == Capture::kForbidden) result = Required() ? why_not : -1;
   if (capture == Capture::kDone) {
     result = EINPROGRESS;
     if (blocking && Captured(fd, &name)) result = FinishBlocking(fd, name, kernel);

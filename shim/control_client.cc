@@ -98,7 +98,8 @@ bool ReceiveExactly(int socket, void* out, size_t size) {
     pollfd ready{socket, POLLIN, 0};
     if (poll(&ready, 1, static_cast<int>(left)) < 0 && errno != EINTR) return false;
     if (ready.revents == 0) continue;
-    const ssize_t n = recv(socket, static_cast<char*>(out) + have, size - have, MSG_DONTWAIT);
+    const ssize_t n =
+        real::recv()(socket, static_cast<char*>(out) + have, size - have, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) return false;
     if (n > 0) have += static_cast<size_t>(n);
   }
@@ -137,8 +138,9 @@ int AskOption(control::Verb verb, int fd, int level, int name, void* value, sock
   request.name = name;
   request.value_length = *length;
   if (verb == control::Verb::kSetOption) {
-    if (*length > sizeof request.value) return EINVAL;
-    memcpy(request.value, value, *length);
+    // Longer ones are of options that the engine refuses, or have too much at their end.
+    if (*length > sizeof request.value) request.value_length = sizeof request.value;
+    memcpy(request.value, value, request.value_length);
   }
   const int engine = OpenEngine(WhenAbsent::kGiveUp);
   if (engine < 0) return ENOPROTOOPT;

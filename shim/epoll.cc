@@ -139,6 +139,11 @@ bool ReplaceDescriptor(int source, int fd, bool final) {
     if (registered[i])
       real::epoll_ctl()(registrations[i].set, EPOLL_CTL_ADD, fd, &registrations[i].event);
   if (result < 0) return false;
+  // What O_ASYNC tells names the number under which it was asked for.
+  if (const int flags = fcntl(fd, F_GETFL); flags >= 0 && (flags & O_ASYNC) != 0) {
+    fcntl(fd, F_SETFL, flags & ~O_ASYNC);
+    fcntl(fd, F_SETFL, flags);
+  }
   if (const Entry tracked(fd, false); tracked && final) tracked->fresh = false;
   return true;
 }

@@ -109,14 +109,15 @@ int Listen(int fd, int backlog) {
   return result;
 }
 
-// A program that is gone may have left its listener with the engine (ARCHITECTURE.md 3).
+// A program that is gone may have left its listener with the engine (ARCHITECTURE.md 3). True when
+// it has been asked: another process may have made it let go just before.
 bool Reaped(int fd, const sockaddr* address, socklen_t length) {
   const ErrnoKeeper keeper;
   int domain = 0;
   auto request = control::Make<control::ReapRequest>(control::Verb::kReap);
   control::Reply reply;
   return ToControl(address, length, &request.address) && request.address.port != 0 &&
-         FreshTcp(fd, &domain) && Ask(&request, sizeof request, -1, &reply) && reply.error == 0;
+         FreshTcp(fd, &domain) && Ask(&request, sizeof request, -1, &reply);
 }
 
 }  // namespace

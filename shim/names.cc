@@ -1,5 +1,4 @@
-// getsockname(), getpeername(), and the addresses in and out of sendto(), sendmsg(), recvfrom() and
-// recvmsg().
+// getsockname(), getpeername(), and the addresses given to sendto(), sendmsg() and sendmmsg().
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -26,12 +25,6 @@ bool IsInternet(const void* address, socklen_t length) {
 
 bool ShowsSix(const control::Name& name) {
   return name.mapped || name.local.family == 6 || name.remote.family == 6;
-}
-
-// TCP reports no address with received bytes (its length is 0); our unix names stay inside.
-bool HideName(int fd, const sockaddr_storage& from, socklen_t length) {
-  control::Name name;
-  return IsUnix(from, length) && Captured(fd, &name);
 }
 
 // MSG_FASTOPEN on a fresh socket is a connect() with data; without a cookie of the server's, TCP
@@ -74,7 +67,8 @@ MPTCPTLS_HOOK int getpeername(int fd, sockaddr* address, socklen_t* length) noex
   if (address == nullptr || length == nullptr || !Enabled() || !Captured(fd, &name))
     return real::getpeername()(fd, address, length);
   if (name.role == Role::kListener ||
-      (name.role == Role::kInitiator && ConnectProgress(fd, name.id) != Progress::kUp)) {
+      (name.role == Role::kInitiator && ConnectProgress(fd, name.id) != Progress::kUp) ||
+      Over(fd, name)) {
     errno = ENOTCONN;
     return -1;
   }
@@ -113,36 +107,18 @@ MPTCPTLS_HOOK ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   return (flags & MSG_MORE) != 0 ? SendMore(fd, bare, flags) : real::sendmsg()(fd, &bare, flags);
 }
 
-MPTCPTLS_HOOK ssize_t recvfrom(int fd, void* bytes, size_t size, int flags, sockaddr* address,
-                               socklen_t* length) {
-  if (address == nullptr || length == nullptr || !Enabled())
-    return real::recvfrom()(fd, bytes, size, flags, address, length);
-  sockaddr_storage from;
-  socklen_t from_length = sizeof from;
-  memset(&from, 0, sizeof from);
-  const ssize_t result =
-      real::recvfrom()(fd, bytes, size, flags, reinterpret_cast<sockaddr*>(&from), &from_length);
-  if (result < 0) return result;
-  if (HideName(fd, from, from_length))
-    *length = 0;
-  else
-    CopyOut(from, from_length, address, length);
-  return result;
-}
-
-// NOLINTNEXTLINE(bugprone-reserved-identifier): what fortified programs call
-MPTCPTLS_HOOK ssize_t __recvfrom_chk(int fd, void* bytes, size_t size, size_t buffer, int flags,
-                                     sockaddr* address, socklen_t* length) {
-  if (size > buffer) __builtin_trap();  // as glibc: the program is about to overrun its buffer
-  return recvfrom(fd, bytes, size, flags, address, length);
-}
-
-MPTCPTLS_HOOK ssize_t recvmsg(int fd, msghdr* message, int flags) {
-  const ssize_t result = real::recvmsg()(fd, message, flags);
-  if (result < 0 || message->msg_name == nullptr || message->msg_namelen < sizeof(sa_family_t) ||
-      static_cast<const sockaddr*>(message->msg_name)->sa_family != AF_UNIX || !Enabled())
-    return result;
+MPTCPTLS_HOOK int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
   Name name;
-  if (Captured(fd, &name)) message->msg_namelen = 0;
-  return result;
+  bool addressed = false;
+  for (unsigned i = 0; messages != nullptr && i < count && !addressed; ++i)
+    addressed = messages[i].msg_hdr.msg_name != nullptr;
+  if (!addressed || !Enabled() || !Captured(fd, &name))
+    return real::sendmmsg()(fd, messages, count, flags);
+  unsigned done = 0;
+  for (; done < count; ++done) {
+    const ssize_t n = sendmsg(fd, &messages[done].msg_hdr, flags);
+    if (n < 0) break;
+    messages[done].msg_len = static_cast<unsigned>(n);
+  }
+  return done == 0 && count > 0 ? -1 : static_cast<int>(done);
 }

@@ -79,7 +79,8 @@ int AnswerSocketLevel(int fd, int option, void* value, socklen_t* length, int re
   const bool differs = (option == SO_DOMAIN && number == AF_UNIX) ||
                        (option == SO_PROTOCOL && (number == 0 || number == IPPROTO_TCP)) ||
                        (option == SO_ERROR && number != 0) || option == SO_SNDBUF ||
-                       option == SO_PEERCRED || option == SO_MAX_PACING_RATE;
+                       option == SO_REUSEPORT || option == SO_PEERCRED ||
+                       option == SO_MAX_PACING_RATE;
   Name name;
   if (!differs) return result;
   if (!Captured(fd, &name)) return AnswerInPlace(fd, option, value, length, result);
@@ -94,6 +95,12 @@ int AnswerSocketLevel(int fd, int option, void* value, socklen_t* length, int re
       const Notes notes = ReadNotes(fd);
       return notes.send_buffer == 0 ? result
                                     : PutInt(static_cast<int>(notes.send_buffer), value, length);
+    }
+    case SO_REUSEPORT: {
+      int shared = 0;
+      socklen_t size = sizeof shared;
+      AskOption(control::Verb::kGetOption, fd, SOL_SOCKET, SO_REUSEPORT, &shared, &size);
+      return PutInt(shared, value, length);
     }
     case SO_PEERCRED: {
       const ucred nobody{0, static_cast<uid_t>(-1), static_cast<gid_t>(-1)};
@@ -189,8 +196,9 @@ MPTCPTLS_HOOK int getsockopt(int fd, int level, int option, void* value,
     return level == SOL_SOCKET ? AnswerSocketLevel(fd, option, value, length, result) : result;
   mptcptls::control::Name name;
   const bool refused = errno == EOPNOTSUPP || errno == ENOPROTOOPT;
-  if (!refused || !(IsTcpLevel(level) || option == SO_REUSEPORT) || !Captured(fd, &name))
-    return result;
+  const bool of_socket = level == SOL_SOCKET && option != SO_REUSEPORT;
+  if (!refused || of_socket || !Captured(fd, &name)) return result;
+  if (level != SOL_SOCKET && !IsTcpLevel(level)) return Fail(ENOPROTOOPT);
   errno = saved;
   *length = room;
   return GetFromEngine(fd, name, level, option, value, length);
@@ -222,8 +230,9 @@ MPTCPTLS_HOOK int setsockopt(int fd, int level, int option, const void* value,
     return result;
   }
   const bool refused = errno == EOPNOTSUPP || errno == ENOPROTOOPT;
-  const bool to_engine = IsTcpLevel(level) || (level == SOL_SOCKET && option == SO_REUSEPORT);
-  if (!refused || !to_engine || !Captured(fd, &name)) return result;
+  const bool of_socket = level == SOL_SOCKET && option != SO_REUSEPORT;
+  if (!refused || of_socket || !Captured(fd, &name)) return result;
+  if (level != SOL_SOCKET && !IsTcpLevel(level)) return Fail(ENOPROTOOPT);
   errno = saved;
   return SetAtEngine(fd, level, option, value, length);
 }

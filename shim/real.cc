@@ -39,8 +39,13 @@ __attribute__((constructor)) void ResolveAll() {
   real::send();
   real::sendto();
   real::sendmsg();
+  real::sendmmsg();
+  real::recv();
   real::recvfrom();
   real::recvmsg();
+  real::recvmmsg();
+  real::shutdown();
+  real::ioctl();
   real::epoll_ctl();
   real::close();
   real::execve();

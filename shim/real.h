@@ -6,6 +6,7 @@
 
 #include <spawn.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,8 +57,13 @@ MPTCPTLS_REAL(setsockopt)
 MPTCPTLS_REAL(send)
 MPTCPTLS_REAL(sendto)
 MPTCPTLS_REAL(sendmsg)
+MPTCPTLS_REAL(sendmmsg)
+MPTCPTLS_REAL(recv)
 MPTCPTLS_REAL(recvfrom)
 MPTCPTLS_REAL(recvmsg)
+MPTCPTLS_REAL(recvmmsg)
+MPTCPTLS_REAL(shutdown)
+MPTCPTLS_REAL(ioctl)
 MPTCPTLS_REAL(epoll_ctl)
 MPTCPTLS_REAL(close)
 MPTCPTLS_REAL(execve)

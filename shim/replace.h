@@ -19,6 +19,9 @@ inline constexpr int kPendingBuffer = 190'000;
 // Gives `unix_socket` the flags, time-outs and numbers of the kernel's TCP socket `tcp`.
 void CopyProperties(int tcp, int unix_socket);
 
+// What is known of them on the way back, to a fresh TCP socket.
+void RestoreProperties(int unix_socket, int tcp);
+
 // The part of it that an accepted TCP socket has from its listener: time-outs, SO_LINGER,
 // SO_KEEPALIVE and other options of SOL_SOCKET that a unix socket has too.
 void CopyOptions(int from, int to);

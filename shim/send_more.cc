@@ -4,7 +4,6 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "shim/captured.h"
@@ -25,7 +24,7 @@ size_t SizeOf(const msghdr& message) {
 bool QueueIsLong(int fd) {
   constexpr int kLong = 65536;  // the byte that the engine leaves keeps up to 36 KiB alone
   int queued = 0;
-  return ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > kLong;
+  return real::ioctl()(fd, SIOCOUTQ, &queued) == 0 && queued > kLong;
 }
 
 void NoteMore(int fd) {

@@ -47,6 +47,9 @@ struct StreamOptions {
   Duration fin_wait = std::chrono::seconds(60);  // TCP_LINGER2; negative: none
   bool no_delay = false;                         // TCP_NODELAY
   bool cork = false;                             // TCP_CORK
+  uint8_t tos = 0, traffic_class = 0;  // IP_TOS of IPv4 subflows, IPV6_TCLASS of those of IPv6
+
+  uint8_t TrafficClass(Family family) const { return family == Family::kV4 ? tos : traffic_class; }
 };
 
 struct SubflowStatus {

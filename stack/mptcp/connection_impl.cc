@@ -104,6 +104,7 @@ bool ConnectionImpl::Connect(Time now, const FourTuple& tuple, const LocalAddres
   own.windows_at_data_level = offer_ != Offer::kNone;
   own.congestion_group = &congestion_group_;
   own.patience = options_.patience;
+  own.traffic_class = options_.TrafficClass(tuple.local.address.family);
   own.syn_retries = options.syn_retries;
   path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
                                             services_->timers(), services_->counters());
@@ -184,7 +185,10 @@ void ConnectionImpl::SetOptions(Time now, const StreamOptions& options) {
   options_ = options;
   nagle_.Set(options.no_delay, options.cork);
   for (size_t i = 0; i < paths_.size(); ++i) {
-    if (!paths_[i]->dead) paths_[i]->subflow->SetPatience(now, options.patience);
+    if (paths_[i]->dead) continue;
+    Subflow* const subflow = paths_[i]->subflow.get();
+    subflow->SetTrafficClass(options.TrafficClass(paths_[i]->tuple.local.address.family));
+    subflow->SetPatience(now, options.patience);
   }
   if (flush && !closed_) Flush(now);
 }

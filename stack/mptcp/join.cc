@@ -73,6 +73,7 @@ bool ConnectionImpl::StartJoin(Time now, const LocalAddress& local, const Remote
   own.windows_at_data_level = true;
   own.congestion_group = &congestion_group_;
   own.patience = options_.patience;
+  own.traffic_class = options_.TrafficClass(path->tuple.local.address.family);
   own.syn_retries = kJoinSynRetries;
   path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
                                             services_->timers(), services_->counters());
@@ -165,6 +166,7 @@ Verdict ConnectionImpl::AcceptJoin(Time now, const Segment& syn, const LocalAddr
   own.windows_at_data_level = true;
   own.congestion_group = &congestion_group_;
   own.patience = options_.patience;
+  own.traffic_class = options_.TrafficClass(path->tuple.local.address.family);
   own.synack_retries = kJoinSynAckRetries;
   path->subflow = std::make_unique<Subflow>(own, this, services_->environment(),
                                             services_->timers(), services_->counters());

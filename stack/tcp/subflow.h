@@ -158,6 +158,7 @@ struct SubflowConfig {
   std::optional<KnownMtu> known_mtu;  // what an earlier connection learned of the path
   PathMtuCache* path_mtus = nullptr;  // where to tell what is learned; null: nowhere
   Patience patience;
+  uint8_t traffic_class = 0;             // of every packet's IP header; ECN's two bits are not told
   TimeWaitBudget* time_waits = nullptr;  // null: unlimited
   EarlyBudget* early = nullptr;          // for what comes out of order; null: unlimited
 
@@ -244,6 +245,7 @@ class Subflow {
   // the subflow's.
   void SetWindowsAtDataLevel(bool on);
   void SetPatience(Time now, const Patience& patience);
+  void SetTrafficClass(uint8_t traffic_class);
   // Closed without a word on the wire (owner is gone, host leaves).
   void Discard();
 

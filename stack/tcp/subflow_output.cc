@@ -9,6 +9,7 @@ namespace mptcptls {
 namespace {
 
 constexpr size_t kLargestPacket = 65521;  // FACTS.md: one byte more is lost silently
+constexpr uint8_t kEcnBits = 3;           // RFC 3168 5
 constexpr int kChallengesPerSecond = 10;  // RFC 5961 7, per subflow
 // A path so short is never worth small segments (Linux does the same by tcp_tso_rtt_log).
 constexpr Duration kNearby = std::chrono::milliseconds(1);
@@ -263,6 +264,7 @@ void Subflow::Impl::Transmit(Time now, SegmentHeaders* headers, const SegmentPla
   if (holes) AddSackBlocks(&o);
   headers->window = TakeWindow(headers->syn);
   MarkEcn(plan, headers);
+  headers->traffic_class = config_.traffic_class & ~kEcnBits;
 
   std::array<uint8_t, kMaxHeaders> buffer;
   OutgoingPacket packet;

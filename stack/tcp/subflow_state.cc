@@ -259,6 +259,9 @@ void Subflow::Close(Time now) { impl_->Close(now); }
 void Subflow::Abort(Time now) { impl_->Abort(now); }
 void Subflow::Discard() { impl_->Discard(); }
 void Subflow::SetPatience(Time now, const Patience& patience) { impl_->SetPatience(now, patience); }
+void Subflow::SetTrafficClass(uint8_t traffic_class) {
+  impl_->config_.traffic_class = traffic_class;
+}
 void Subflow::SetWindowsAtDataLevel(bool on) {
   impl_->config_.windows_at_data_level = on;
   impl_->SetMtu();

@@ -30,7 +30,7 @@ uint8_t Flags(const SegmentHeaders& h) {
 
 void StoreV4(const SegmentHeaders& h, size_t total, uint8_t* out) {
   out[0] = 0x45;
-  out[1] = h.ecn;
+  out[1] = h.traffic_class | h.ecn;
   StoreBig(out + 2, static_cast<uint16_t>(total));
   StoreBig(out + 4, h.ip_id);
   StoreBig(out + 6, uint16_t{0x4000});  // DF: path MTU discovery (RFC 1191 3)
@@ -45,7 +45,7 @@ void StoreV4(const SegmentHeaders& h, size_t total, uint8_t* out) {
 }
 
 void StoreV6(const SegmentHeaders& h, size_t payload_length, uint8_t* out) {
-  StoreBig(out, uint32_t{6u << 28 | static_cast<uint32_t>(h.ecn) << 20});
+  StoreBig(out, uint32_t{6u << 28 | static_cast<uint32_t>(h.traffic_class | h.ecn) << 20});
   StoreBig(out + 4, static_cast<uint16_t>(payload_length));
   out[6] = kProtocolTcp;
   out[7] = h.ttl;

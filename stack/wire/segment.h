@@ -44,6 +44,7 @@ struct SegmentHeaders {
        cwr = false;
   uint16_t window = 0;
   uint8_t ecn = 0;
+  uint8_t traffic_class = 0;  // the IP header's byte without ecn's two bits (RFC 2474 3)
   uint16_t ip_id = 0;
   uint8_t ttl = 64;
   TcpOptions options;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -32,6 +33,13 @@ Address Parse(const std::string& text, uint16_t port) {
     address.length = sizeof *v6;
   }
   return address;
+}
+
+Address Closed(const Address& address) {
+  Address closed = address;
+  // The port has the same place in both families.
+  reinterpret_cast<sockaddr_in*>(&closed.storage)->sin_port = htons(kClosedPort);
+  return closed;
 }
 
 void Say(const char* format, ...) {
@@ -170,6 +178,19 @@ void AwaitBytes(int fd, int size) {
   Say("can be read: %d", there);
 }
 
+void AwaitQueued(int fd, int size) {
+  using std::chrono::steady_clock;
+  const auto end = steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
+  int there = 0;
+  while (ioctl(fd, FIONREAD, &there) == 0 && there < size && steady_clock::now() < end)
+    sched_yield();
+}
+
+std::string Next(int set, int wait_ms) {
+  epoll_event event{};
+  return epoll_wait(set, &event, 1, wait_ms) == 1 ? Events(event.events) : "no event";
+}
+
 std::string ReadToEnd(int fd) {
   std::string text;
   char bytes[65536];
@@ -188,6 +209,54 @@ void Echo(int fd) {
   }
   Result("echo ends", n);
   Say("echoed %zu", total);
+}
+
+void EchoServer(const Address& any) {
+  const int listener = Listen(any);
+  const int fd = Accept(listener);
+  Echo(fd);
+  close(fd);
+  close(listener);
+}
+
+void RoundTrip(int fd, const char* text) {
+  const size_t size = strlen(text);
+  Result("send", send(fd, text, size, MSG_NOSIGNAL));
+  char bytes[64] = "";
+  Result("recv", recv(fd, bytes, size, MSG_WAITALL));
+  Say("received %s", bytes);
+}
+
+Waiter::Waiter(const std::function<void()>& call)
+    : thread_([this, call] {
+        tid_ = gettid();
+        call();
+        done_ = true;
+      }) {}
+
+void Waiter::AwaitBlocked() const {
+  while (tid_ == 0) sched_yield();
+  const std::string path = "/proc/self/task/" + std::to_string(tid_) + "/stat";
+  for (;;) {
+    char text[512] = "";
+    FILE* const file = fopen(path.c_str(), "r");
+    const char* const name_end =
+        file != nullptr && fgets(text, sizeof text, file) != nullptr ? strrchr(text, ')') : nullptr;
+    if (file != nullptr) fclose(file);
+    if (name_end == nullptr || name_end[2] == 'S') return;
+    sched_yield();
+  }
+}
+
+void Waiter::Disturb(int signal) {
+  while (!done_) {
+    if (tid_ != 0) tgkill(getpid(), tid_, signal);
+    sched_yield();
+  }
+}
+
+void Waiter::Join() {
+  if (thread_.joinable()) thread_.join();
 }
 
 }  // namespace mptcptls::probe

@@ -6,8 +6,12 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include <atomic>
+#include <csignal>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <thread>
 
 namespace mptcptls::probe {
 
@@ -24,6 +28,8 @@ struct Address {
   int family() const { return storage.ss_family; }
 };
 Address Parse(const std::string& text, uint16_t port);
+// The same with kClosedPort.
+Address Closed(const Address& address);
 
 // A line of the transcript, at once.
 void Say(const char* format, ...) __attribute__((format(printf, 1, 2)));
@@ -51,9 +57,37 @@ int Connected(const Address& address);
 void Await(int fd, int events, const char* what);
 // Waits until `size` bytes can be read at once.
 void AwaitBytes(int fd, int size);
+// The same where no event tells of them; says nothing.
+void AwaitQueued(int fd, int size);
+// The next event of an epoll set.
+std::string Next(int set, int wait_ms);
 // Reads until the end, or an error; "" for an end with nothing before.
 std::string ReadToEnd(int fd);
 void Echo(int fd);
+// Accepts one connection and echoes it.
+void EchoServer(const Address& any);
+// Sends the text and waits for its echo.
+void RoundTrip(int fd, const char* text);
+
+// A call in a thread of its own.
+class Waiter {
+ public:
+  explicit Waiter(const std::function<void()>& call);
+  ~Waiter() { Join(); }
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+
+  // Returns when the thread sleeps, in the call.
+  void AwaitBlocked() const;
+  // Sends it the signal again and again until the call has returned.
+  void Disturb(int signal);
+  void Join();
+
+ private:
+  std::atomic<pid_t> tid_{0};
+  std::atomic<bool> done_{false};
+  std::thread thread_;
+};
 
 // The server's side of a scenario runs with the wildcard address, the client's with the server's.
 struct Scenario {
@@ -64,9 +98,20 @@ struct Scenario {
 // Ends with {nullptr, ...}.
 extern const Scenario kDataScenarios[];
 extern const Scenario kLifeScenarios[];
+extern const Scenario kOptionScenarios[];
+extern const Scenario kConnectScenarios[];
+extern const Scenario kMessageScenarios[];
+extern const Scenario kEventScenarios[];
+extern const Scenario kDescriptorScenarios[];
+extern const Scenario kProcessScenarios[];
 
 // What a re-executed probe does with the descriptor that it was given.
 int AfterExec(int fd);
+// What one does that is handed a socket over the descriptor `channel`: "take-connection",
+// "take-listener".
+int TakeOver(const char* kind, int channel);
+// As a service of inetd: a connection, or a listener, as its stdin and stdout; says to stderr.
+int Service(const char* kind);
 
 }  // namespace mptcptls::probe
 

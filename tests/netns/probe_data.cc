@@ -21,14 +21,6 @@
 namespace mptcptls::probe {
 namespace {
 
-void EchoServer(const Address& any) {
-  const int listener = Listen(any);
-  const int fd = Accept(listener);
-  Echo(fd);
-  close(fd);
-  close(listener);
-}
-
 void SendHello(int fd) { Result("send", send(fd, "hello", 5, MSG_NOSIGNAL)); }
 
 void ReceiveHello(int fd) {
@@ -89,11 +81,6 @@ void Select(const Address& server) {
   FinishConnect(fd);
 }
 
-std::string Next(int set, int wait_ms) {
-  epoll_event event{};
-  return epoll_wait(set, &event, 1, wait_ms) == 1 ? Events(event.events) : "no event";
-}
-
 // Registered before connect(), as nginx and Asio do.
 void Epoll(const Address& server, uint32_t mode) {
   const int fd = Tcp(server, SOCK_NONBLOCK);
@@ -116,13 +103,6 @@ void Epoll(const Address& server, uint32_t mode) {
 }
 void EpollLevel(const Address& server) { Epoll(server, 0); }
 void EpollEdge(const Address& server) { Epoll(server, EPOLLET); }
-
-Address Closed(const Address& server) {
-  Address closed = server;
-  // The port has the same place in both families.
-  reinterpret_cast<sockaddr_in*>(&closed.storage)->sin_port = htons(kClosedPort);
-  return closed;
-}
 
 void RefusedBlocking(const Address& server) {
   const Address closed = Closed(server);

@@ -19,21 +19,6 @@
 namespace mptcptls::probe {
 namespace {
 
-void EchoServer(const Address& any) {
-  const int listener = Listen(any);
-  const int fd = Accept(listener);
-  Echo(fd);
-  close(fd);
-}
-
-void RoundTrip(int fd, const char* text) {
-  const size_t size = strlen(text);
-  Result("send", send(fd, text, size, MSG_NOSIGNAL));
-  char bytes[64] = "";
-  Result("recv", recv(fd, bytes, size, MSG_WAITALL));
-  Say("received %s", bytes);
-}
-
 void SayOptions(int fd) {
   SayOption(fd, SOL_SOCKET, SO_TYPE, "SO_TYPE");
   SayOption(fd, SOL_SOCKET, SO_DOMAIN, "SO_DOMAIN");

@@ -13,8 +13,12 @@ using namespace mptcptls::probe;
 
 namespace {
 
+const Scenario* const kTables[] = {kDataScenarios,       kLifeScenarios,    kOptionScenarios,
+                                   kConnectScenarios,    kMessageScenarios, kEventScenarios,
+                                   kDescriptorScenarios, kProcessScenarios};
+
 const Scenario* Find(const char* name) {
-  for (const Scenario* table : {kDataScenarios, kLifeScenarios}) {
+  for (const Scenario* table : kTables) {
     for (const Scenario* s = table; s->name != nullptr; ++s)
       if (strcmp(s->name, name) == 0) return s;
   }
@@ -25,11 +29,13 @@ const Scenario* Find(const char* name) {
 
 int main(int argc, char** argv) {
   if (argc == 2 && strcmp(argv[1], "list") == 0) {
-    for (const Scenario* table : {kDataScenarios, kLifeScenarios})
+    for (const Scenario* table : kTables)
       for (const Scenario* s = table; s->name != nullptr; ++s) puts(s->name);
     return 0;
   }
   if (argc == 3 && strcmp(argv[1], "after-exec") == 0) return AfterExec(atoi(argv[2]));
+  if (argc == 3 && strncmp(argv[1], "take-", 5) == 0) return TakeOver(argv[1], atoi(argv[2]));
+  if (argc == 3 && strcmp(argv[1], "service") == 0) return Service(argv[2]);
   const Scenario* const scenario = argc == 4 ? Find(argv[1]) : nullptr;
   if (scenario == nullptr) {
     fputs("usage: socket_probe list | SCENARIO server|client ADDRESS\n", stderr);

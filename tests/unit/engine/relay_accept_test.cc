@@ -38,7 +38,8 @@ class Accepting : public testing::Test {
   ProgramEnd Accept() { return ProgramEnd(accept(listener_.get(), nullptr, nullptr)); }
   static void Take(ProgramEnd* program, uid_t uid) {
     const ucred as{getpid(), uid, 0};
-    ASSERT_EQ(program->Send(std::string(1, static_cast<char>(control::kAcceptByte)), &as), 1u);
+    const std::string mark(std::begin(control::kAcceptMark), std::end(control::kAcceptMark));
+    ASSERT_EQ(program->Send(mark, &as), mark.size());
   }
 
   RelayRig rig_;
@@ -62,7 +63,7 @@ TEST_F(Accepting, ConnectionHasTheListenersOptions) {
   EXPECT_FALSE(connection_.options->cork);
 }
 
-TEST_F(Accepting, AcceptByteSaysWhoseItIs) {
+TEST_F(Accepting, MarkSaysWhoseItIs) {
   Relay* const relay = Deliver(&connection_);
   rig_.Settle();
   EXPECT_EQ(rig_.relays()->Waiting(name_.id), 1u);
@@ -85,20 +86,73 @@ TEST_F(Accepting, AcceptByteSaysWhoseItIs) {
   EXPECT_EQ(program.Read(), "hello");
   ASSERT_EQ(program.Send("answer"), 6u);
   rig_.Settle();
-  EXPECT_EQ(connection_.sent, "answer") << "and not the accept byte";
+  EXPECT_EQ(connection_.sent, "answer") << "and not the mark";
 }
 
-TEST_F(Accepting, AnyOtherFirstByteEndsIt) {
-  const uint64_t id = Deliver(&connection_)->id();
+// io_uring's accept(), or a process without the library.
+TEST_F(Accepting, WhoAcceptsPastTheHookIsServedAllTheSame) {
+  const std::string begin(std::begin(control::kAcceptMark), std::end(control::kAcceptMark) - 1);
+  for (const std::string& first : {std::string("GET /"), std::string("\xa5"), begin}) {
+    FakeConnection connection;
+    Relay* const relay = Deliver(&connection);
+    rig_.Settle();
+    connection.Deliver(rig_.now(), "hello");
+    ProgramEnd program = Accept();
+    EXPECT_EQ(program.Read(), "hello");
+    EXPECT_TRUE(relay->waiting());
+    ASSERT_EQ(program.Send(first), first.size());
+    rig_.Settle();
+    EXPECT_EQ(connection.sent, first);
+    EXPECT_FALSE(relay->waiting());
+    EXPECT_EQ(relay->program().uid, getuid());
+    EXPECT_EQ(relay->program().pid, static_cast<uint32_t>(getpid()));
+    EXPECT_EQ(rig_.relays()->Waiting(name_.id), 0u);
+    ASSERT_EQ(program.Send("more"), 4u);
+    rig_.Settle();
+    EXPECT_EQ(connection.sent, first + "more");
+    // From its first byte on, a reset is one.
+    connection.End(rig_.now(), EndReason::kReset);
+    rig_.Settle();
+    EXPECT_EQ(program.Read(), "");
+    EXPECT_EQ(program.error(), ECONNRESET);
+  }
+}
+
+// TCP_DEFER_ACCEPT.
+TEST_F(Accepting, WhoIsSilentWaitsForHisFirstBytesOrHisTime) {
+  const auto waits = [&] { return Accept().fd() < 0; };
+  const auto deliver = [&](FakeConnection* connection) {
+    Relay* const relay = rig_.relays()->Make({"server", 1, 0});
+    connection->Observe(relay);
+    relay->Attach(connection);
+    relay->DeliverTo(name_, nullptr, std::chrono::milliseconds(50));
+    rig_.Settle();
+  };
+  FakeConnection speaks, ends, fails, silent;
+  deliver(&speaks);
+  ASSERT_TRUE(waits());
+  speaks.Deliver(rig_.now(), "hello");
   rig_.Settle();
-  ProgramEnd program = Accept();
-  ASSERT_EQ(program.Send("GET /"), 5u);
+  EXPECT_EQ(Accept().Read(), "hello");
   rig_.Settle();
-  EXPECT_EQ(connection_.sent, "");
-  EXPECT_EQ(connection_.end(), EndReason::kAborted);
-  EXPECT_EQ(program.Read(), "");
-  EXPECT_EQ(program.error(), ECONNRESET);
-  EXPECT_EQ(rig_.relays()->Find(id), nullptr);
+
+  deliver(&ends);
+  ASSERT_TRUE(waits());
+  ends.EndPeer(rig_.now());
+  rig_.Settle();
+  EXPECT_FALSE(waits());
+  rig_.Settle();
+
+  deliver(&fails);
+  fails.End(rig_.now(), EndReason::kReset);
+  rig_.Settle();
+  EXPECT_TRUE(waits()) << "nobody hears of it, as the kernel has it";
+
+  deliver(&silent);
+  ASSERT_TRUE(waits());
+  bool accepted = false;
+  EXPECT_TRUE(rig_.Await([&] { return accepted = accepted || !waits(); }));
+  rig_.Settle();
   EXPECT_EQ(rig_.relays()->Waiting(name_.id), 0u);
 }
 

@@ -333,7 +333,7 @@ TEST_F(SocketOptions, WhatTheyAskOfAConnection) {
              {IPPROTO_TCP, TCP_KEEPINTVL, 7}, {IPPROTO_TCP, TCP_KEEPCNT, 4},
              {IPPROTO_TCP, TCP_LINGER2, 9},   {IPPROTO_TCP, TCP_USER_TIMEOUT, 2500},
              {IPPROTO_TCP, TCP_NODELAY, 1},   {IPPROTO_TCP, TCP_CORK, 1},
-             {IPPROTO_TCP, TCP_SYNCNT, 3}};
+             {IPPROTO_TCP, TCP_SYNCNT, 3},    {IPPROTO_IP, IP_TOS, 0x88}};
   for (const auto& row : set) EXPECT_EQ(Set(row.level, row.name, Int(row.value)), 0) << row.name;
   EXPECT_EQ(SynRetries(socket_.get()), 3);
   // The same from the socket and from what a listener hands on.
@@ -347,7 +347,12 @@ TEST_F(SocketOptions, WhatTheyAskOfAConnection) {
     EXPECT_EQ(options.fin_wait, std::chrono::seconds(9));
     EXPECT_TRUE(options.no_delay);
     EXPECT_TRUE(options.cork);
+    EXPECT_EQ(options.TrafficClass(Family::kV4), 0x88);
+    EXPECT_EQ(options.TrafficClass(Family::kV6), 0x88) << "a socket of IPv4 says no other";
   }
+  EXPECT_EQ(DeferredAccept(ReadOptions(socket_.get())), Duration::zero());
+  EXPECT_EQ(Set(IPPROTO_TCP, TCP_DEFER_ACCEPT, Int(3)), 0);
+  EXPECT_EQ(DeferredAccept(ReadOptions(socket_.get())), std::chrono::seconds(3));
   EXPECT_EQ(Set(IPPROTO_TCP, TCP_LINGER2, Int(-1)), 0);
   EXPECT_LT(ToStreamOptions(socket_.get()).fin_wait, Duration::zero());
 }

@@ -5,10 +5,13 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -358,6 +361,10 @@ class Listening : public Hooked {
   control::Address client_;
 };
 
+std::string AcceptMark() {
+  return {std::begin(control::kAcceptMark), std::end(control::kAcceptMark)};
+}
+
 TEST_F(Listening, AcceptsUnderTheClientsAddress) {
   const int engine = engine_.Deliver(client_);
   sockaddr_in from{};
@@ -377,15 +384,37 @@ TEST_F(Listening, AcceptsUnderTheClientsAddress) {
   EXPECT_EQ(limit.tv_sec, 7);  // inherited
   EXPECT_EQ(IntOption(fd, SOL_SOCKET, SO_DOMAIN), AF_INET);
   EXPECT_EQ(IntOption(listener_, SOL_SOCKET, SO_ACCEPTCONN), 1);
-  uint8_t first = 0;
-  EXPECT_EQ(recv(engine, &first, 1, 0), 1);
-  EXPECT_EQ(first, control::kAcceptByte);
+  EXPECT_EQ(Received(engine), AcceptMark());
   EXPECT_EQ(send(fd, "answer", 6, 0), 6);
   EXPECT_EQ(Received(engine), "answer");
   close(engine);
-  // Also when the engine's end is gone.
+  // As of TCP's: until all is acknowledged, and once it is closed.
   EXPECT_EQ(NameOf(getpeername, fd), "198.51.100.7:1234");
+  engine_.Forget();
+  EXPECT_EQ(NameOf(getpeername, fd), "ENOTCONN");
+  EXPECT_EQ(Try(shutdown(fd, SHUT_RDWR)), "ENOTCONN");
   close(fd);
+}
+
+TEST_F(Listening, WhatIsOnItsWayIsTheEnginesAnswer) {
+  const int engine = engine_.Deliver(client_);
+  const int fd = accept(listener_, nullptr, nullptr);
+  ASSERT_GE(fd, 0);
+  int bytes = -1;
+  errno = 77;
+  for (const unsigned long request : {SIOCOUTQ, SIOCOUTQNSD}) {
+    EXPECT_EQ(ioctl(fd, request, &bytes), 0);
+    EXPECT_EQ(bytes, FakeEngine::kOnItsWay);
+  }
+  EXPECT_EQ(errno, 77);
+  EXPECT_EQ(Try(ioctl(listener_, SIOCOUTQ, &bytes)), "EINVAL");
+  // What is asked of no socket of ours is the kernel's.
+  EXPECT_EQ(Try(ioctl(engine, SIOCOUTQ, &bytes)), "ok");
+  EXPECT_EQ(bytes, 0);
+  ifreq interface {};
+  strcpy(interface.ifr_name, "lo");
+  EXPECT_EQ(Try(ioctl(fd, SIOCGIFADDR, &interface)), "EADDRNOTAVAIL") << "the namespace has none";
+  for (const int each : {fd, engine}) close(each);
 }
 
 // What the engine sees of the next bytes: "bytes", or "bytes+N" under a mark for N bytes.
@@ -422,7 +451,7 @@ TEST_F(Listening, MsgMoreTravelsWithItsBytes) {
   const int engine = engine_.Deliver(client_);
   const int fd = accept(listener_, nullptr, nullptr);
   ASSERT_GE(fd, 0);
-  EXPECT_EQ(Received(engine), std::string(1, static_cast<char>(control::kAcceptByte)));
+  EXPECT_EQ(Received(engine), AcceptMark());
   const int free = LowestFree();
   errno = 77;
   EXPECT_EQ(send(fd, "head", 4, MSG_MORE | MSG_NOSIGNAL), 4);

@@ -254,12 +254,20 @@ void FakeEngine::Listen(int fd, const control::ListenRequest& request) {
   Send(fd, reply);
 }
 
+void FakeEngine::Forget() {
+  const std::scoped_lock lock(mutex_);
+  forgotten_ = true;
+}
+
 void FakeEngine::Options(int fd, const control::OptionRequest& request) {
   auto reply = control::Make<control::OptionReply>(control::Verb::kReply);
   const std::scoped_lock lock(mutex_);
   if (request.header.verb == control::Verb::kSetOption) {
     options_set_.push_back(request.name);
-  } else if (request.level == IPPROTO_TCP && request.name == TCP_INFO) {
+  } else if (request.level == control::kLevelIoctl) {
+    reply.value_length = sizeof kOnItsWay;
+    memcpy(reply.value, &kOnItsWay, sizeof kOnItsWay);
+  } else if (request.level == IPPROTO_TCP && request.name == TCP_INFO && !forgotten_) {
     tcp_info info{};
     info.tcpi_state = hold_ ? TCP_SYN_SENT : TCP_ESTABLISHED;
     reply.value_length = sizeof info;

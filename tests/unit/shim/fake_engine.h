@@ -43,6 +43,10 @@ class FakeEngine {
   void AnswerProtocolWith(int protocol);
   // The first `count` keys that came, as soon as they are there; fewer after ten seconds.
   std::vector<control::KeyMessage> AwaitKeys(size_t count);
+  // From now on no connection is known any more.
+  void Forget();
+  // What is said to be on its way (SIOCOUTQ).
+  static constexpr int kOnItsWay = 4242;
   // Option names that were set.
   std::vector<int> options_set();
 
@@ -63,7 +67,7 @@ class FakeEngine {
   int refuse_ = 0, decline_ = 0, protocol_ = 0;
   std::string mptcp_;
   std::vector<uint8_t> mptcp_flags_;
-  bool hold_ = false, early_ = false;
+  bool hold_ = false, early_ = false, forgotten_ = false;
   uint64_t next_id_ = 1;
   std::map<uint64_t, int> results_;
   std::vector<control::Scheduler> schedulers_;

@@ -25,6 +25,21 @@ TEST(Ecn, IsAskedForInTheSyn) {  // 6.1.1
   EXPECT_EQ(rig.sent[0].ecn, kEct0);
 }
 
+TEST(TrafficClass, IsOnEveryPacketAndLeavesEcnAlone) {  // RFC 2474 3
+  SubflowRig rig;
+  rig.config.traffic_class = 0xff;
+  OpenWithEcn(&rig);
+  EXPECT_EQ(rig.handshake[0].traffic_class, 0xfc);
+  EXPECT_EQ(rig.handshake[0].ecn, 0);
+  rig.Send(1000);
+  EXPECT_EQ(rig.sent[0].traffic_class, 0xfc);
+  EXPECT_EQ(rig.sent[0].ecn, kEct0);
+  rig.subflow->SetTrafficClass(0x20);
+  rig.Send(1000);
+  EXPECT_EQ(rig.sent[1].traffic_class, 0x20);
+  EXPECT_EQ(rig.sent[1].ecn, kEct0);
+}
+
 TEST(Ecn, IsNotAskedForByDefault) {
   SubflowRig rig;
   rig.Open(E);

@@ -126,7 +126,8 @@ class SubflowRig : public Environment, public SubflowOwner {
     uint16_t flags, window;
     size_t payload;
     uint16_t gso_size;
-    uint8_t ecn;  // the IP header's two bits
+    uint8_t ecn;            // the IP header's two bits
+    uint8_t traffic_class;  // its other six, in place
     uint32_t timestamp;
     std::vector<std::pair<uint32_t, uint32_t>> sack;  // relative to the peer's ISN
   };
@@ -159,6 +160,7 @@ class SubflowRig : public Environment, public SubflowOwner {
     s.payload = out.payload_size();
     s.gso_size = out.gso_size;
     s.ecn = ip.tos() & 3;
+    s.traffic_class = ip.tos() & 0xfc;
     if (tcp.search_option(Tins::TCP::TSOPT) != nullptr) s.timestamp = tcp.timestamp().first;
     if (const auto* option = tcp.search_option(Tins::TCP::SACK)) {
       const auto edges = option->to<Tins::TCP::sack_type>();
