@@ -77,9 +77,9 @@ AuthPolicy ToPolicy(control::Auth auth) {
 }
 
 AuthPolicy PolicyFor(const Config& config, const Endpoint& endpoint, bool listen,
-                     control::Auth auth, uint8_t flags) {
+                     const std::string& program, control::Auth auth, uint8_t flags) {
   if ((flags & control::kFlagAuthGiven) != 0) return ToPolicy(auth);
-  return config.RuleFor(endpoint, listen).value_or(AuthPolicy::kAuto);
+  return config.AuthFor(endpoint, listen, program).value_or(AuthPolicy::kAuto);
 }
 
 void AnswerConnect(ControlPeer& peer, int32_t error, const std::string& reason) {
@@ -135,8 +135,9 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
   const Config& config = engine_->config();
   if (engine_->uplinks().IsLocalAddress(remote->address))
     return AnswerConnect(peer, control::kErrorBypass, "an address of this host");
-  if (config.Bypassed(*remote))
-    return AnswerConnect(peer, control::kErrorBypass, "bypassed by the configuration");
+  const std::string program = PlainText(request.program);
+  const std::string bypass = config.BypassReason(*remote, false, program);
+  if (!bypass.empty()) return AnswerConnect(peer, control::kErrorBypass, bypass);
   const std::string wish = RoutingWish(message.descriptor.get());
   if (!wish.empty()) return AnswerConnect(peer, control::kErrorDeclined, wish);
   const auto bound = LocalEndpoint(message.descriptor.get());  // not as the request says
@@ -147,8 +148,8 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
                          "the port was bound by an unprivileged program");
 
   ConnectOptions options;
-  options.auth = PolicyFor(config, *remote, false, request.auth, request.flags);
-  options.scheduler = ChooseScheduler(config, *remote, false, request.scheduler);
+  options.auth = PolicyFor(config, *remote, false, program, request.auth, request.flags);
+  options.scheduler = ChooseScheduler(config, *remote, false, program, request.scheduler);
   options.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
   options.clear_port = config.IsClearPort(remote->port);
   options.syn_retries = SynRetries(message.descriptor.get());
@@ -158,8 +159,7 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
   if (options.local_port != 0 && !engine_->TakeBoundPort(options.local_port))
     return AnswerConnect(peer, control::kErrorDeclined, engine_->steering_error());
 
-  Relay* const relay =
-      engine_->relays()->Make({PlainText(request.program), request.pid, peer.credentials().uid});
+  Relay* const relay = engine_->relays()->Make({program, request.pid, peer.credentials().uid});
   EndReason why = EndReason::kNone;
   Connection* const connection =
       engine_->host()->Connect(engine_->loop()->now(), *remote, options, relay, &why);
@@ -195,13 +195,14 @@ void ControlVerbs::Listen(ControlPeer& peer, ControlMessage& message) {
       bound->port == 0 || !IsTcpSocket(message.descriptor.get()))
     return peer.Answer(control::kErrorMalformed, "no TCP socket, or no listener's name");
   const Config& config = engine_->config();
-  if (config.Bypassed(*bound))
-    return peer.Answer(control::kErrorBypass, "bypassed by the configuration");
+  const std::string program = PlainText(request.program);
+  const std::string bypass = config.BypassReason(*bound, true, program);
+  if (!bypass.empty()) return peer.Answer(control::kErrorBypass, bypass);
   options.endpoint = *bound;
   options.backlog = request.backlog;
-  options.program = {PlainText(request.program), request.pid, peer.credentials().uid};
-  options.listen.auth = PolicyFor(config, *bound, true, request.auth, request.flags);
-  options.listen.scheduler = ChooseScheduler(config, *bound, true, request.scheduler);
+  options.program = {program, request.pid, peer.credentials().uid};
+  options.listen.auth = PolicyFor(config, *bound, true, program, request.auth, request.flags);
+  options.listen.scheduler = ChooseScheduler(config, *bound, true, program, request.scheduler);
   options.listen.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
   options.listen.clear = config.IsClearPort(bound->port);
   options.listen.v6only = IntOption(message.descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY) != 0;

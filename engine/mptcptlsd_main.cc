@@ -18,14 +18,13 @@
 namespace mptcptls {
 namespace {
 
-constexpr char kDefaultConfig[] = "/etc/mptcptls.toml";
 constexpr char kHelp[] =
     "The engine of libmptcptls: carries the connections of all programs of this network namespace "
     "that run with LD_PRELOAD=libmptcptls.so over Multipath TCP. Programs start it by themselves; "
     "by hand it stays in the foreground and logs to stderr. Needs root (TUN, nftables).";
 
 struct Options {
-  std::string config = kDefaultConfig;
+  std::string config = kDefaultConfigFile;
   bool config_given = false;
   bool check_config = false;
   bool debug = false;
