@@ -14,7 +14,9 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "engine/token_key.h"
+#include "engine/variables.h"
 #include "tun/route_intervals.h"
 
 namespace mptcptls {
@@ -334,10 +336,34 @@ bool Match::Matches(const Endpoint& endpoint) const {
   return !network || PrefixContains(*network, prefix_length, endpoint.address);
 }
 
+std::string Match::ToString() const {
+  if (!network) return absl::StrCat(port);
+  const uint32_t most = network->family == Family::kV4 ? 32 : 128;
+  std::string text = network->ToString();
+  if (prefix_length != most) absl::StrAppend(&text, "/", static_cast<uint32_t>(prefix_length));
+  if (port == 0) return text;
+  return network->family == Family::kV4 ? absl::StrCat(text, ":", port)
+                                        : absl::StrCat("[", text, "]:", port);
+}
+
+std::string Rule::ToString() const {
+  std::vector<std::string> conditions, says;
+  if (!program.empty()) conditions.push_back("program " + program);
+  if (is_for != RuleFor::kBoth)
+    conditions.push_back((is_for == RuleFor::kListeners ? "listen " : "to ") + match.ToString());
+  if (auth) says.push_back(absl::StrCat("auth ", variables::kAuths[static_cast<size_t>(*auth)]));
+  if (scheduler) says.push_back("scheduler " + std::string(SchedulerName(*scheduler)));
+  if (bypass) says.push_back(*bypass ? "stays with the kernel" : "does not stay with the kernel");
+  return absl::StrCat(absl::StrJoin(conditions, ", "), ": ", absl::StrJoin(says, ", "));
+}
+
+bool Rule::IsForProgram(std::string_view name) const {
+  return program.empty() || fnmatch(program.c_str(), std::string(name).c_str(), 0) == 0;
+}
+
 bool Rule::Matches(const Endpoint& endpoint, bool listen, std::string_view of) const {
   return is_for != (listen ? RuleFor::kDestinations : RuleFor::kListeners) &&
-         match.Matches(endpoint) &&
-         (program.empty() || fnmatch(program.c_str(), std::string(of).c_str(), 0) == 0);
+         match.Matches(endpoint) && IsForProgram(of);
 }
 
 bool Config::IsClearPort(uint16_t port) const {
@@ -494,6 +520,9 @@ std::optional<Config> LoadConfig(const std::string& path, bool asked_for, std::s
   if (!file) {
     if (!asked_for && errno == ENOENT) return Config();
     *error = absl::StrCat("cannot read ", path, ": ", std::strerror(errno),
+                          path.starts_with('/') ? ""
+                                                : " (an engine that a program starts has \"/\" "
+                                                  "as its folder: give an absolute path)",
                           "; correct its name or its rights, or leave --config and "
                           "MPTCPTLS_CONFIG out");
     return std::nullopt;

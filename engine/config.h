@@ -27,6 +27,7 @@ struct Match {
   uint16_t port = 0;  // 0: any
 
   bool Matches(const Endpoint& endpoint) const;
+  std::string ToString() const;  // as it is written in the file
 };
 
 // What a rule is for.
@@ -42,6 +43,9 @@ struct Rule {
   std::optional<bool> bypass;
   uint32_t line = 0;  // in the file
 
+  // "program git*, to 192.0.2.0/24: auth tls, scheduler ecf"
+  std::string ToString() const;
+  bool IsForProgram(std::string_view name) const;
   bool Matches(const Endpoint& endpoint, bool listen, std::string_view of) const;
 };
 

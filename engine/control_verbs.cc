@@ -47,9 +47,10 @@ bool IsTcpSocket(int fd) {
   const int domain = IntOption(fd, SOL_SOCKET, SO_DOMAIN);
   const int protocol = IntOption(fd, SOL_SOCKET, SO_PROTOCOL);
   return (domain == AF_INET || domain == AF_INET6) &&
-         (protocol == IPPROTO_TCP || protocol == kernel::kIpprotoMptcp) &&
-         IntOption(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0;
+         (protocol == IPPROTO_TCP || protocol == kernel::kIpprotoMptcp);
 }
+
+bool Listens(int fd) { return IntOption(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0; }
 
 // What the program asked of routing that the stack would not do; empty when nothing.
 std::string RoutingWish(int fd) {
@@ -130,7 +131,8 @@ void ControlVerbs::OnRequest(ControlPeer& peer, ControlMessage& message) {
 void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
   const auto& request = message.As<control::ConnectRequest>();
   const auto remote = ToEndpoint(request.remote);
-  if (!remote || remote->port == 0 || !IsTcpSocket(message.descriptor.get()))
+  if (!remote || remote->port == 0 || !IsTcpSocket(message.descriptor.get()) ||
+      Listens(message.descriptor.get()))
     return AnswerConnect(peer, control::kErrorMalformed, "no TCP socket, or no destination");
   const Config& config = engine_->config();
   if (engine_->uplinks().IsLocalAddress(remote->address))
@@ -198,6 +200,9 @@ void ControlVerbs::Listen(ControlPeer& peer, ControlMessage& message) {
   const std::string program = PlainText(request.program);
   const std::string bypass = config.BypassReason(*bound, true, program);
   if (!bypass.empty()) return peer.Answer(control::kErrorBypass, bypass);
+  // Its former program, if it had one, was given it by the same parent.
+  options.inherited = Listens(message.descriptor.get());
+  if (options.inherited) engine_->ReleaseDead(bound->port);
   options.endpoint = *bound;
   options.backlog = request.backlog;
   options.program = {program, request.pid, peer.credentials().uid};

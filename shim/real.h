@@ -5,6 +5,8 @@
 #define MPTCPTLS_SHIM_REAL_H_
 
 #include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -65,5 +67,7 @@ MPTCPTLS_REAL(execveat)
 MPTCPTLS_REAL(fexecve)
 MPTCPTLS_REAL(posix_spawn)
 MPTCPTLS_REAL(posix_spawnp)
+MPTCPTLS_REAL(system)
+MPTCPTLS_REAL(popen)
 
 #endif  // MPTCPTLS_SHIM_REAL_H_
