@@ -137,6 +137,8 @@ class Examination {
     std::string problem;
     if (!absl::IsNotFound(engine_error_))
       problem = std::string(engine_error_.message());
+    else if (!found_.capture)
+      problem = "none runs, and none will start: the configuration is wrong";
     else if (of_.uid != 0)
       problem = "none runs, and only root can start one";
     else if (access(of_.engine.c_str(), X_OK) != 0)

@@ -19,7 +19,8 @@ while True:
     select.select([listener], [], [])
     child = os.fork()
     if child == 0:
-        os.dup2(listener.fileno(), 3)  # inheritable, and blocking as systemd makes it
+        os.dup2(listener.fileno(), 3)
+        os.set_inheritable(3, True)  # it may be 3 already
         os.set_blocking(3, True)
         os.environ["LISTEN_FDS"] = "1"
         os.environ["LISTEN_PID"] = str(os.getpid())
@@ -27,3 +28,5 @@ while True:
         os.execvp(sys.argv[2], sys.argv[2:])
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     print("ended", status, flush=True)
+    if status:
+        sys.exit(status)

@@ -69,7 +69,7 @@ TEST(Circumstances, RulesThatAreForTheProgram) {
                     Pair("", file + ":10: listen 443: does not stay with the kernel"),
                     Pair("engine", "none runs: the program will start one"),
                     Pair("wrong", HasSubstr("MPTCPTLS_BYPASS: nonsense is ignored"))));
-    EXPECT_THAT(Examine({"wget", {"MPTCPTLS_CONFIG=" + file}, kSome, 0}).lines,
+    EXPECT_THAT(Examine({"ssh", {"MPTCPTLS_CONFIG=" + file}, kSome, 0}).lines,
                 Contains(Pair("rules", HasSubstr(":10: listen 443"))));
     EXPECT_THAT(Examine({"wg-quick", {"MPTCPTLS_CONFIG=" + file}, kSome, 0}).lines,
                 Contains(Pair("rules", file + ":2: program wg*: stays with the kernel")));

@@ -144,7 +144,7 @@ TEST(Settings, WhatIsTooLongIsToldAndTheOthersAreKept) {
 TEST(Settings, SilentWhereNothingIsWrong) {
   EXPECT_EQ(SaidWith({"MPTCPTLS_AUTH=tls", "MPTCPTLS_REQUIRE=0", "MPTCPTLS_CAPTURE=remote",
                       "MPTCPTLS_BYPASS= ,fd00::/8,", "MPTCPTLS_CONFIG=", "MPTCPTLS_KEYLOG=1"}),
-            "0\n0\n");
+            "3\n3\n");
 }
 
 TEST(Preload, AnEntryIsFoundByTheNameOfItsFile) {
