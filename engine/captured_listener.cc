@@ -59,6 +59,9 @@ bool CapturedListener::SetNonBlocking() {
 }
 
 bool CapturedListener::CanAccept() {
+  // Where the program is gone the client is for whoever gave it the listener (systemd), at its next
+  // SYN.
+  if (options_.inherited && IsDead()) return false;
   // As many as the kernel's own queue would hold.
   return waiting() <= static_cast<size_t>(std::max(options_.backlog, 0));
 }
@@ -85,9 +88,8 @@ void CapturedListener::OnEvents(uint32_t /*events*/) {
 }
 
 bool CapturedListener::AcceptLocal() {
-  // Where the program is gone, the client is for whoever gave it the listener (systemd), who sets
-  // the flags anew for the next one.
-  if (options_.inherited && (IsDead() || !SetNonBlocking())) return false;
+  // Whoever gave the program its listener may set the flags anew, for the next one.
+  if (options_.inherited && !SetNonBlocking()) return false;
   sockaddr_storage from{};
   socklen_t length = sizeof from;
   Descriptor socket(accept4(kernel_.get(), reinterpret_cast<sockaddr*>(&from), &length,

@@ -219,6 +219,7 @@ void ControlVerbs::Listen(ControlPeer& peer, ControlMessage& message) {
     if (!reason.empty())
       reason += "; to capture it all the same add it to listen_allow in /etc/mptcptls.toml";
   }
+  if (reason.empty() && options.inherited) reason = engine_->SpareConnections(bound->port);
   if (!reason.empty()) {
     engine_->Decline({*bound, options.program, reason});
     return peer.Answer(control::kErrorDeclined, reason);
