@@ -20,11 +20,12 @@ constexpr Duration kLocalRetry = std::chrono::milliseconds(20);
 }  // namespace
 
 CapturedListener::CapturedListener(Options options, Descriptor kernel, EventLoop* loop, Host* host,
-                                   Relays* relays, KernelStreams* streams)
+                                   Host* loopback, Relays* relays, KernelStreams* streams)
     : options_(std::move(options)),
       kernel_(std::move(kernel)),
       loop_(loop),
       host_(host),
+      loopback_(loopback),
       relays_(relays),
       streams_(streams),
       again_(loop->timers(), [this](Time) { OnEvents(EPOLLIN); }) {}
@@ -34,6 +35,7 @@ CapturedListener::~CapturedListener() {
   if (file_flags_ >= 0) fcntl(kernel_.get(), F_SETFL, file_flags_);
   loop_->Remove(kernel_.get(), this);
   if (id_) host_->CloseListener(loop_->now(), *id_);
+  if (loopback_id_) loopback_->CloseListener(loop_->now(), *loopback_id_);
 }
 
 void CapturedListener::RereadOptions() {
@@ -47,7 +49,9 @@ int CapturedListener::Start() {
   if (file_flags_ < 0 || !SetNonBlocking()) return errno;
   // Level-triggered would spin while the program's backlog is full.
   if (!loop_->Add(kernel_.get(), EPOLLIN | EPOLLET, this)) return errno;
-  id_ = host_->Listen(options_.endpoint, options_.listen, this);
+  loopback_id_ = loopback_->Listen(options_.endpoint, options_.listen, this);
+  if (!options_.endpoint.address.IsLoopback())
+    id_ = host_->Listen(options_.endpoint, options_.listen, this);
   return 0;
 }
 
@@ -113,6 +117,7 @@ bool CapturedListener::IsDead() const { return BoundSocket(options_.name).valid(
 
 std::vector<SteeredListener> CapturedListener::Steered() const {
   const Endpoint& endpoint = options_.endpoint;
+  if (endpoint.address.IsLoopback()) return {};
   std::vector<SteeredListener> steered{{endpoint.address, endpoint.port}};
   const bool dual = endpoint.address.family == Family::kV6 && endpoint.address.IsUnspecified() &&
                     !options_.listen.v6only;

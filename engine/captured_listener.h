@@ -28,9 +28,10 @@ class CapturedListener final : public ListenerObserver, public EventHandler {
     Program program;
   };
 
-  // `loop`, `host`, `relays` and `streams` outlive it.
-  CapturedListener(Options options, Descriptor kernel, EventLoop* loop, Host* host, Relays* relays,
-                   KernelStreams* streams);
+  // `loop`, both stacks (of the wire, and of this host: loopback.h), `relays` and `streams` outlive
+  // it.
+  CapturedListener(Options options, Descriptor kernel, EventLoop* loop, Host* host, Host* loopback,
+                   Relays* relays, KernelStreams* streams);
   ~CapturedListener() override;
   CapturedListener(const CapturedListener&) = delete;
   CapturedListener& operator=(const CapturedListener&) = delete;
@@ -46,7 +47,8 @@ class CapturedListener final : public ListenerObserver, public EventHandler {
 
   // Whether no process holds the program's listener any more: its name can be bound.
   bool IsDead() const;
-  // What must be steered to the stack: one entry, or one per family where it is dual-stack.
+  // What must be steered to the stack: one entry, or one per family where it is dual-stack; nothing
+  // on loopback, where nobody from the wire may come.
   std::vector<SteeredListener> Steered() const;
   const Options& options() const { return options_; }
   uint64_t accepted() const { return accepted_; }
@@ -65,10 +67,11 @@ class CapturedListener final : public ListenerObserver, public EventHandler {
   Descriptor kernel_;
   EventLoop* loop_;
   Host* host_;
+  Host* loopback_;
   Relays* relays_;
   KernelStreams* streams_;
   InheritedOptions inherited_;
-  std::optional<ListenerId> id_;
+  std::optional<ListenerId> id_, loopback_id_;
   uint64_t accepted_ = 0;
   Timer again_;  // clients of this host wait while the program's backlog is full
 };

@@ -43,7 +43,7 @@ namespace mptcptls::control {
 
 inline constexpr uint32_t kMagic = 0x4d505453;  // "MPTS"
 // Any change to this header changes the number; shim and engine must agree exactly.
-inline constexpr uint32_t kVersion = 5;
+inline constexpr uint32_t kVersion = 6;
 // Abstract name of the engine, without the leading NUL. Abstract names are per network namespace.
 inline constexpr char kEngineName[] = "mptcptls/engine";
 inline constexpr uint8_t kAcceptByte = 0xA5;
@@ -83,7 +83,7 @@ inline constexpr int32_t kErrorMalformed = -2;  // the engine did not understand
 inline constexpr int32_t kErrorDeclined =
     -3;  // not captured (no uplink, firewall, limits): kernel TCP, ENETDOWN with MPTCPTLS_REQUIRE=1
 inline constexpr int32_t kErrorBypass =
-    -4;  // never captured (an address of this host, a bypass rule): kernel TCP in any case
+    -4;  // not captured (an address of this host, a bypass rule): kernel TCP in any case
 
 struct Reply {
   Header header;
@@ -118,6 +118,7 @@ inline constexpr uint8_t kFlagV6Only = 4;     // IPV6_V6ONLY is set (listen)
 inline constexpr uint8_t kFlagAuthGiven =
     8;  // MPTCPTLS_AUTH was set: it wins over the engine's configuration
 inline constexpr uint8_t kFlagMptcp = 16;  // the program's socket is one of IPPROTO_MPTCP
+inline constexpr uint8_t kFlagLocal = 32;  // MPTCPTLS_CAPTURE=all: also to addresses of this host
 
 struct ConnectRequest {
   Header header;
@@ -174,13 +175,16 @@ enum class NoKey : uint8_t {
   kExporterFailed = 3
 };
 
+// Which end of a TLS session the program has.
+enum class TlsEnd : uint8_t { kUnknown = 0, kClient = 1, kServer = 2 };
+
 struct KeyMessage {
   Header header;
   uint8_t client_random[32] = {};
   uint8_t key[16] = {};
   uint8_t has_key = 0;
   NoKey why_not = NoKey::kNone;
-  uint8_t is_server = 0;
+  TlsEnd end = TlsEnd::kUnknown;
   uint8_t later = 0;  // of a renegotiation: replaces the first one (PROTOCOL.md 8)
 };
 

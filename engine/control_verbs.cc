@@ -135,7 +135,8 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
       Listens(message.descriptor.get()))
     return AnswerConnect(peer, control::kErrorMalformed, "no TCP socket, or no destination");
   const Config& config = engine_->config();
-  if (engine_->uplinks().IsLocalAddress(remote->address))
+  const bool local = engine_->uplinks().IsLocalAddress(remote->address);
+  if (local && (request.flags & control::kFlagLocal) == 0)
     return AnswerConnect(peer, control::kErrorBypass, "an address of this host");
   const std::string program = PlainText(request.program);
   const std::string bypass = config.BypassReason(*remote, false, program);
@@ -158,25 +159,31 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
   options.stream = ToStreamOptions(message.descriptor.get());
   if (bound && bound->port != 0) options.local_port = bound->port;
   if (bound && !bound->address.IsUnspecified()) options.local_address = bound->address;
-  if (options.local_port != 0 && !engine_->TakeBoundPort(options.local_port))
+  if (local && !engine_->loopback()->Admit(engine_->loop()->now(), *remote, &options))
+    return AnswerConnect(peer, control::kErrorBypass,
+                         "an address of this host where nobody captured listens");
+  // Packets of this host need no steering.
+  const uint16_t steered_port = local ? uint16_t{0} : options.local_port;
+  if (steered_port != 0 && !engine_->TakeBoundPort(steered_port))
     return AnswerConnect(peer, control::kErrorDeclined, engine_->steering_error());
 
   Relay* const relay = engine_->relays()->Make({program, request.pid, peer.credentials().uid});
   EndReason why = EndReason::kNone;
+  Host* const host = local ? engine_->loopback()->host() : engine_->host();
   Connection* const connection =
-      engine_->host()->Connect(engine_->loop()->now(), *remote, options, relay, &why);
+      host->Connect(engine_->loop()->now(), *remote, options, relay, &why);
   relay->Attach(connection);
   if (connection == nullptr) {
     AnswerConnect(peer, control::kErrorDeclined,
                   "no uplink leads to " + remote->address.ToString() +
                       ", or a limit is reached: see mptcptls status");
-    return relay->Cancel(options.local_port);
+    return relay->Cancel(steered_port);
   }
   auto reply = control::Make<control::ConnectReply>(control::Verb::kReply);
   reply.id = relay->id();
   reply.local = ToControl(connection->local());
   peer.Send(&reply, sizeof reply);
-  relay->TakeInitiator(peer.TakeSocket(), std::move(message.descriptor), options.local_port);
+  relay->TakeInitiator(peer.TakeSocket(), std::move(message.descriptor), steered_port);
 }
 
 // ---- listen()
@@ -213,7 +220,7 @@ void ControlVerbs::Listen(ControlPeer& peer, ControlMessage& message) {
   options.listen.v6only = IntOption(message.descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY) != 0;
 
   std::string reason = RoutingWish(message.descriptor.get());
-  if (reason.empty() && !config.ListenAllowed(*bound)) {
+  if (reason.empty() && !bound->address.IsLoopback() && !config.ListenAllowed(*bound)) {
     reason = InputFirewallReason();
     // ARCHITECTURE.md 8: captured packets would pass the firewall by.
     if (!reason.empty())
@@ -260,11 +267,15 @@ Relay* ControlVerbs::RelayOf(int descriptor) const {
 
 void ControlVerbs::TakeKey(ControlPeer& peer, ControlMessage& message) {
   const auto& request = message.As<control::KeyMessage>();
+  ClientRandom random;
+  memcpy(random.data(), request.client_random, random.size());
   Relay* relay = RelayOf(message.descriptor.get());
   if (relay == nullptr) {
-    ClientRandom random;
-    memcpy(random.data(), request.client_random, random.size());
-    relay = engine_->relays()->FindByRandom(random, peer.credentials().uid);
+    relay = engine_->relays()->FindByRandom(random, peer.credentials().uid, request.end);
+  } else if (request.later == 0 && !engine_->relays()->MayBeOf(relay->id(), random)) {
+    // A renegotiation's ClientHello is encrypted; any other one is within another session.
+    return spdlog::debug("a key of a TLS session within that of the connection, from uid {}",
+                         peer.credentials().uid);
   }
   if (relay == nullptr || relay->connection() == nullptr) {
     return spdlog::debug("a key for no connection, from uid {}", peer.credentials().uid);
@@ -288,7 +299,8 @@ void ControlVerbs::TakeSecret(ControlPeer& peer, ControlMessage& message) {
   const auto& request = message.As<control::SecretMessage>();
   ClientRandom random;
   memcpy(random.data(), request.client_random, random.size());
-  Relay* const relay = engine_->relays()->FindByRandom(random, peer.credentials().uid);
+  Relay* const relay =
+      engine_->relays()->FindByRandom(random, peer.credentials().uid, control::TlsEnd::kUnknown);
   if (relay == nullptr)
     return spdlog::debug("a secret for no connection, from uid {}", peer.credentials().uid);
   if (!relay->TakeSecret(request))

@@ -74,7 +74,9 @@ bool Engine::SetUp(std::string* error) {
   if (steering_ == nullptr || !ports_.Grow(error)) return false;
   environment_ = std::make_unique<TunEnvironment>(tun_.get(), uplinks_.get(), &ports_, &dumps_,
                                                   [this] { ApplySteering(); });
-  host_ = Host::Create(ToHostConfig(config_, tun_->segmentation()), environment_.get());
+  const HostConfig host = ToHostConfig(config_, tun_->segmentation());
+  host_ = Host::Create(host, environment_.get());
+  loopback_ = std::make_unique<Loopback>(host, environment_.get(), &dumps_);
   if (!ApplySteering()) {
     *error = steering_error_;
     return false;
@@ -98,7 +100,8 @@ void Engine::Serve(Descriptor name) {
 
 void Engine::Stop() {
   if (std::exchange(stopping_, true)) return;
-  spdlog::info("ending, with {} connections", host_->connection_count());
+  spdlog::info("ending, with {} connections",
+               host_->connection_count() + loopback_->host()->connection_count());
   relays_.AbortAll(loop_->now());
   loop_->Stop();
 }
@@ -207,7 +210,7 @@ bool Engine::ForgetSpared() {
 
 int Engine::AddListener(const CapturedListener::Options& options, Descriptor kernel) {
   auto listener = std::make_unique<CapturedListener>(options, std::move(kernel), loop_, host_.get(),
-                                                     &relays_, &streams_);
+                                                     loopback_->host(), &relays_, &streams_);
   const int error = listener->Start();
   if (error != 0) return error;
   const auto [it, added] = listeners_.emplace(options.name.id, std::move(listener));
@@ -266,27 +269,34 @@ bool Engine::ReleaseDead(uint16_t port) {
 
 // ---- Time
 
-Time Engine::NextDeadline() { return more_work_ ? loop_->now() : host_->NextTimer(); }
-
-void Engine::Advance(Time now) {
-  if (host_->NextTimer() <= now) host_->Advance(now);
+Time Engine::NextDeadline() {
+  if (more_work_) return loop_->now();
+  return std::min(host_->NextTimer(), loopback_->host()->NextTimer());
 }
 
-void Engine::OnBatchDone(Time /*now*/) {
-  more_work_ = relays_.PumpDirty();
+void Engine::Advance(Time now) {
+  for (Host* const host : {host_.get(), loopback_->host()}) {
+    if (host->NextTimer() <= now) host->Advance(now);
+  }
+}
+
+void Engine::OnBatchDone(Time now) {
+  const bool pump = relays_.PumpDirty();
+  more_work_ = loopback_->Deliver(now) || pump;
   streams_.Sweep();
   dumps_.Sweep();
   if (server_ != nullptr) server_->Sweep();
 }
 
 bool Engine::Idle() const {
-  return host_->connection_count() == 0 && listeners_.empty() && relays_.size() == 0 &&
-         streams_.size() == 0 && dumps_.empty();
+  return host_->connection_count() == 0 && loopback_->host()->connection_count() == 0 &&
+         listeners_.empty() && relays_.size() == 0 && streams_.size() == 0 && dumps_.empty();
 }
 
 // The C library keeps what a burst left for ever; the next one is not soon.
 void Engine::GiveMemoryBack() {
-  const size_t blocks = host_->blocks_in_use();
+  loopback_->GiveMemoryBack();
+  const size_t blocks = host_->blocks_in_use() + loopback_->host()->blocks_in_use();
   most_blocks_ = std::max(most_blocks_, blocks);
   if (most_blocks_ < kManyBlocks || blocks > most_blocks_ / 8) return;
   most_blocks_ = 0;

@@ -16,6 +16,7 @@
 #include "engine/dumps.h"
 #include "engine/event_loop.h"
 #include "engine/kernel_stream.h"
+#include "engine/loopback.h"
 #include "engine/relays.h"
 #include "engine/tun_environment.h"
 #include "stack/host.h"
@@ -50,6 +51,7 @@ class Engine final : public LoopClient {
   const Config& config() const { return config_; }
   EventLoop* loop() const { return loop_; }
   Host* host() const { return host_.get(); }
+  Loopback* loopback() const { return loopback_.get(); }
   Relays* relays() { return &relays_; }
   const Relays& relays() const { return relays_; }
   Dumps* dumps() { return &dumps_; }
@@ -117,6 +119,7 @@ class Engine final : public LoopClient {
   Relays relays_;
   KernelStreams streams_;
   std::unique_ptr<Host> host_;
+  std::unique_ptr<Loopback> loopback_;
   std::map<uint64_t, std::unique_ptr<CapturedListener>> listeners_;
   // Where listeners were whose connections go on: without these the kernel would get their packets,
   // and reset them.

@@ -392,7 +392,9 @@ void Relay::OnPeerClosed(Connection& /*connection*/, Time /*now*/) {
 void Relay::Look(TlsWatch::From from, ByteSpan bytes) {
   const auto random = tls_.Feed(from, bytes);
   if (random) {
-    table_->RememberRandom(*random, id_);
+    const bool client = from == TlsWatch::From::kProgram;
+    table_->RememberRandom(*random, id_,
+                           client ? control::TlsEnd::kClient : control::TlsEnd::kServer);
     if (connection_ != nullptr) connection_->NoteTls();
   }
   // Not here: the connection is in the middle of something.

@@ -80,7 +80,7 @@ bool Relays::PumpDirty() {
     for (const ClientRandom& random : it->second.randoms) {
       const auto known = by_random_.find(random);
       if (known == by_random_.end()) continue;
-      std::erase(known->second, id);
+      std::erase_if(known->second, [id](const Carrier& carrier) { return carrier.id == id; });
       if (known->second.empty()) by_random_.erase(known);
     }
     const uint16_t port = it->second.relay->bound_port();
@@ -114,21 +114,30 @@ int Relays::Result(uint64_t id) const {
   return it == results_.end() ? 0 : it->second;
 }
 
-void Relays::RememberRandom(const ClientRandom& random, uint64_t id) {
-  by_id_.at(id).randoms.push_back(random);
-  by_random_[random].push_back(id);
+void Relays::RememberRandom(const ClientRandom& random, uint64_t id, control::TlsEnd end) {
+  std::vector<ClientRandom>& randoms = by_id_.at(id).randoms;
+  if (std::ranges::find(randoms, random) != randoms.end()) return;
+  randoms.push_back(random);
+  by_random_[random].push_back({id, end});
 }
 
-Relay* Relays::FindByRandom(const ClientRandom& random, uid_t uid) const {
+bool Relays::MayBeOf(uint64_t id, const ClientRandom& random) const {
+  const auto it = by_id_.find(id);
+  if (it == by_id_.end()) return false;
+  const std::vector<ClientRandom>& randoms = it->second.randoms;
+  return randoms.empty() || std::ranges::find(randoms, random) != randoms.end();
+}
+
+Relay* Relays::FindByRandom(const ClientRandom& random, uid_t uid, control::TlsEnd end) const {
   const auto it = by_random_.find(random);
   if (it == by_random_.end()) return nullptr;
   Relay* found = nullptr;
-  for (const uint64_t id : it->second) {
-    Relay* const relay = Find(id);
+  for (const Carrier& carrier : it->second) {
+    Relay* const relay = Find(carrier.id);
     if (relay == nullptr || relay->connection() == nullptr) continue;
     if (uid != 0 && relay->program().uid != uid) continue;
-    // A stream that echoes carries it both ways.
-    if (found != nullptr && found != relay) return nullptr;
+    if (end != control::TlsEnd::kUnknown && end != carrier.end) continue;
+    if (found != nullptr) return nullptr;
     found = relay;
   }
   return found;

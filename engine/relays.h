@@ -15,6 +15,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "engine/client_random.h"
+#include "engine/control.h"
 #include "engine/event_loop.h"
 #include "engine/relay.h"
 #include "stack/mptcp/connection.h"
@@ -58,14 +59,18 @@ class Relays {
   void Retire(Relay* relay);
   void Closed(const Relay& relay, const ConnectionInfo& info);
   void RememberResult(uint64_t id, int error);
-  void RememberRandom(const ClientRandom& random, uint64_t id);
+  // `end`: which one of the TLS session the stream's program has. An echo of it counts no more.
+  void RememberRandom(const ClientRandom& random, uint64_t id, control::TlsEnd end);
   void CountWaiting(uint64_t listener, int change);
 
   // The errno of a failed connect(), 0 when it did not fail (or nobody knows).
   int Result(uint64_t id) const;
-  // The relay whose stream carried this random, if `uid` may give it a key (its owner or root), and
-  // no two carried it; null otherwise.
-  Relay* FindByRandom(const ClientRandom& random, uid_t uid) const;
+  // The relay whose stream carried this random, at this end, if `uid` may give it a
+  // key (its owner or root), and no two carried it; null otherwise.
+  Relay* FindByRandom(const ClientRandom& random, uid_t uid, control::TlsEnd end) const;
+  // Whether a key of the session of this random may be this connection's: not when its stream
+  // began with the ClientHello of another one (TLS within TLS).
+  bool MayBeOf(uint64_t id, const ClientRandom& random) const;
 
   // Every program sees ECONNRESET.
   void AbortAll(Time now);
@@ -79,6 +84,10 @@ class Relays {
     bool retired = false;
     std::vector<ClientRandom> randoms;
   };
+  struct Carrier {
+    uint64_t id = 0;
+    control::TlsEnd end = control::TlsEnd::kUnknown;
+  };
 
   EventLoop* loop_;
   std::function<void(uint16_t)> on_port_released_;
@@ -88,7 +97,7 @@ class Relays {
   std::deque<ConnectionRecord> closed_;
   absl::flat_hash_map<uint64_t, int> results_;
   std::deque<uint64_t> result_order_;
-  absl::flat_hash_map<ClientRandom, std::vector<uint64_t>> by_random_;
+  absl::flat_hash_map<ClientRandom, std::vector<Carrier>> by_random_;
   absl::flat_hash_map<uint64_t, size_t> waiting_;
 };
 

@@ -186,11 +186,13 @@ json Listeners(const Engine& engine, std::optional<uid_t> only) {
 
 json CounterTable(const Engine& engine) {
   json table = json::object();
-  const Counters& counters = engine.host()->counters();
-#define MPTCPTLS_COUNTER_ENTRY(name, description) table[#name] = counters.name;
+  const Counters& wire = engine.host()->counters();
+  const Counters& local = engine.loopback()->host()->counters();
+#define MPTCPTLS_COUNTER_ENTRY(name, description) table[#name] = wire.name + local.name;
   MPTCPTLS_COUNTERS(MPTCPTLS_COUNTER_ENTRY)
 #undef MPTCPTLS_COUNTER_ENTRY
   table["tun_write_errors"] = engine.environment().write_errors();
+  table["loopback_dropped"] = engine.loopback()->dropped();
   return table;
 }
 

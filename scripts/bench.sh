@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measures the product beside the kernel's TCP and MPTCP: bench.sh throughput|tcp|fairness|multipath|events [OPTIONS].
+# Measures the product beside the kernel's TCP and MPTCP: bench.sh throughput|tcp|fairness|multipath|events|shim [OPTIONS].
 # Builds what it needs; all options of a verb: bench.sh VERB --help.
 source "$(dirname "$0")/common.sh"
 

@@ -1,11 +1,12 @@
 #!/bin/bash
 # Installs the Debian packages that building, testing and the demo need and that are missing; with
-# --apps also the programs of the whole matrix of scripts/apps.sh.
+# --apps also the programs of the whole matrix of scripts/apps.sh, with --conformance the suites of
+# scripts/conformance.sh.
 # When nothing is missing it makes no apt call. Services of installed packages are not started.
 source "$(dirname "$0")/common.sh"
 
 if [ "${1:-}" = --help ]; then
-  sed -n '2,4s/^# //p' "$0"
+  sed -n '2,5s/^# //p' "$0"
   exit 0
 fi
 
@@ -28,7 +29,11 @@ APPS=(
   wrk apache2-utils nghttp2-client lftp stunnel4 socat ncat rsync openssh-server openssh-client
   postfix perl libio-socket-ssl-perl ruby php-cli openjdk-17-jdk-headless
 )
-if [ "${1:-}" = --apps ]; then PACKAGES+=("${APPS[@]}"); fi
+CONFORMANCE=(libpython3.11-testsuite)
+case ${1:-} in
+  --apps) PACKAGES+=("${APPS[@]}") ;;
+  --conformance) PACKAGES+=("${CONFORMANCE[@]}") ;;
+esac
 
 missing=()
 for package in "${PACKAGES[@]}"; do

@@ -101,9 +101,9 @@ control::ConnectRequest RequestFor(int fd, int domain, const control::Address& r
   bool given = false;
   request.auth = AuthSetting(&given);
   request.scheduler = SchedulerSetting();
-  request.flags = static_cast<uint8_t>((TlsHooked() ? control::kFlagTlsHooked : 0) |
-                                       (domain == AF_INET6 ? control::kFlagMapped : 0) |
-                                       (given ? control::kFlagAuthGiven : 0));
+  request.flags = static_cast<uint8_t>(
+      (TlsHooked() ? control::kFlagTlsHooked : 0) | (CaptureLocal() ? control::kFlagLocal : 0) |
+      (domain == AF_INET6 ? control::kFlagMapped : 0) | (given ? control::kFlagAuthGiven : 0));
   request.pid = static_cast<uint32_t>(getpid());
   ProgramName(request.program);
   return request;
@@ -257,8 +257,9 @@ int Connect(int fd, const sockaddr* address, socklen_t length) {
   // The kernel's answers: a mapped address on an AF_INET socket, an AF_INET one on AF_INET6.
   if (domain != address->sa_family) return -1;
   if (domain == AF_INET6 && remote.family == 4 && IsV6Only(fd)) return -1;
-  const char* const bypass = Setting("MPTCPTLS_BYPASS");
-  if (!Capturable(Purpose::kConnect, remote, false, bypass) || IsOwnAddress(address, length))
+  const bool local = CaptureLocal();
+  if (!Capturable(Purpose::kConnect, remote, local, Setting("MPTCPTLS_BYPASS")) ||
+      (!local && IsOwnAddress(address, length)))
     return -1;
   const bool blocking = !IsNonBlocking(fd);
   const int kernel = blocking ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;

@@ -38,7 +38,7 @@ void TakeKey(const GnutlsLibrary& tls, gnutls_session_t session, bool again) {
   if (version >= GNUTLS_DTLS_VERSION_MIN && version <= GNUTLS_DTLS_VERSION_MAX)
     return;  // DTLS runs on no TCP connection
   if (again && version != GNUTLS_TLS1_2) return;
-  // is_server stays 0: GnuTLS does not tell, and the engine does not ask.
+  // `end` stays unknown: GnuTLS does not tell.
   auto message = control::Make<control::KeyMessage>(control::Verb::kKey);
   message.later = again ? 1 : 0;
   gnutls_datum_t client{nullptr, 0}, server{nullptr, 0};

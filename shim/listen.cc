@@ -113,7 +113,7 @@ int Listen(int fd, int backlog) {
   }
   TellWrongSettings();
   if (!BoundAddress(fd, domain, &bound) ||
-      !Capturable(Purpose::kListen, bound, false, Setting("MPTCPTLS_BYPASS")))
+      !Capturable(Purpose::kListen, bound, CaptureLocal(), Setting("MPTCPTLS_BYPASS")))
     return kKernel;
   const int unix_socket = real::socket()(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (unix_socket < 0) return Required() ? ENETDOWN : kKernel;

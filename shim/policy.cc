@@ -25,14 +25,16 @@ bool AllZero(const control::Address& a) {
   return true;
 }
 
-// Loopback, link-local, multicast, broadcast: none of them leaves by an uplink of ours.
+bool Loopback(const control::Address& a) {
+  static constexpr uint8_t kLoopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  return a.family == 4 ? a.bytes[0] == 127 : memcmp(a.bytes, kLoopback, 16) == 0;
+}
+
+// Link-local, multicast, broadcast: none of them leaves by an uplink of ours.
 bool SpecialAddress(const control::Address& a) {
   if (a.family == 4)
-    return a.bytes[0] == 127 || a.bytes[0] == 0 || a.bytes[0] >= 224 ||
-           (a.bytes[0] == 169 && a.bytes[1] == 254);
-  static constexpr uint8_t kLoopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  return memcmp(a.bytes, kLoopback, 16) == 0 || a.bytes[0] == 0xff ||
-         (a.bytes[0] == 0xfe && (a.bytes[1] & 0xc0) == 0x80);
+    return a.bytes[0] == 0 || a.bytes[0] >= 224 || (a.bytes[0] == 169 && a.bytes[1] == 254);
+  return a.bytes[0] == 0xff || (a.bytes[0] == 0xfe && (a.bytes[1] & 0xc0) == 0x80);
 }
 
 }  // namespace
@@ -47,14 +49,15 @@ bool Bypassed(const char* list, const control::Address& address) {
   return false;
 }
 
-bool Capturable(Purpose purpose, const control::Address& address, bool own, const char* bypass) {
+bool Capturable(Purpose purpose, const control::Address& address, bool local, const char* bypass) {
   if (address.family != 4 && address.family != 6) return false;
   if (purpose == Purpose::kConnect) {
     // connect() to the unspecified address means this host.
-    if (address.port == 0 || AllZero(address) || own) return false;
+    if (address.port == 0 || AllZero(address)) return false;
   } else if (AllZero(address)) {
     return !Bypassed(bypass, address);
   }
+  if (Loopback(address) && !local) return false;
   return !SpecialAddress(address) && !Bypassed(bypass, address);
 }
 

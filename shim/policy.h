@@ -14,8 +14,8 @@ enum class Purpose { kConnect, kListen };
 // cannot be read match nothing. `list` may be nullptr.
 bool Bypassed(const char* list, const control::Address& address);
 
-// False: the kernel's TCP, in any case. `own` tells that the address is one of this host's.
-bool Capturable(Purpose purpose, const control::Address& address, bool own, const char* bypass);
+// False: the kernel's TCP, in any case. `local`: loopback is captured too (MPTCPTLS_CAPTURE=all).
+bool Capturable(Purpose purpose, const control::Address& address, bool local, const char* bypass);
 
 }  // namespace mptcptls::shim
 

@@ -118,6 +118,11 @@ bool Required() {
   return value != nullptr && strcmp(value, "1") == 0;
 }
 
+bool CaptureLocal() {
+  const char* const value = Setting("MPTCPTLS_CAPTURE");
+  return value != nullptr && strcmp(value, "all") == 0;
+}
+
 control::Auth AuthSetting(bool* given) {
   const char* const value = Setting("MPTCPTLS_AUTH");
   const int number = value == nullptr ? -1 : variables::WordNumber(variables::kAuths, value);

@@ -23,6 +23,9 @@ const char* FindPreload(const char* list, const char* library, size_t* length);
 
 bool Required();  // MPTCPTLS_REQUIRE=1: ENETDOWN rather than kernel TCP
 
+// MPTCPTLS_CAPTURE=all: connections within this host too.
+bool CaptureLocal();
+
 // MPTCPTLS_AUTH = auto | tls | keys | tcp; `given` tells whether it was set to one of these.
 control::Auth AuthSetting(bool* given);
 

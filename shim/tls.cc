@@ -56,7 +56,7 @@ void TakeKey(const TlsLibrary& tls, SSL* ssl) {
   auto message = control::Make<control::KeyMessage>(control::Verb::kKey);
   message.later = StateOf(tls, ssl) == kMarkedAgain ? 1 : 0;
   SetState(tls, ssl, kDone);
-  message.is_server = tls.SSL_is_server(ssl) != 0 ? 1 : 0;
+  message.end = tls.SSL_is_server(ssl) != 0 ? control::TlsEnd::kServer : control::TlsEnd::kClient;
   if (tls.SSL_get_client_random(ssl, message.client_random, sizeof message.client_random) !=
       sizeof message.client_random)
     return;

@@ -7,6 +7,8 @@
 namespace mptcptls {
 namespace {
 
+// A packet's data must fit one SendData() (SubflowConfig::max_segment_bytes).
+constexpr uint32_t kMostMtu = 65000;
 constexpr size_t kMaxParked = 1024, kMaxParkedPerSource = 4;  // PROTOCOL.md 3
 
 // One source: an IPv4 address or an IPv6 /64.
@@ -212,7 +214,7 @@ std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTupl
   if (!mtu) return std::nullopt;
   SubflowConfig config;
   config.tuple = tuple;
-  config.mtu = *mtu;
+  config.mtu = std::min(*mtu, kMostMtu);
   const bool again = reuse_ && reuse_->first == tuple;
   config.iss = again ? reuse_->second : isns_.Isn(now, tuple);
   config.timestamp_offset = isns_.TimestampOffset(tuple);

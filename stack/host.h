@@ -127,6 +127,7 @@ class Host {
   virtual size_t connection_count() const = 0;             // TIME_WAIT included
   virtual size_t blocks_in_use() const = 0;  // of 64 KiB; 0 when no connection is left
   virtual bool PortInUse(uint16_t port) const = 0;
+  virtual bool Listens(const Endpoint& local) const = 0;  // whether a SYN there has a listener
   // What must hold of every connection whenever no call is under way; empty is right, else the
   // first thing that is wrong. For simulation and fuzzers, after every step.
   virtual std::string CheckInvariants() const = 0;

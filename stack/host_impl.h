@@ -52,6 +52,7 @@ class HostImpl final : public Host, public HostServices {
   size_t connection_count() const override { return connections_.size(); }
   size_t blocks_in_use() const override { return blocks_.in_use(); }
   bool PortInUse(uint16_t port) const override;
+  bool Listens(const Endpoint& local) const override { return listeners_.Any(local); }
   std::string CheckInvariants() const override;
   const Counters& counters() const override { return counters_; }
   Counters& mutable_counters() override { return counters_; }

@@ -94,12 +94,16 @@ void UpgradeNginx(App& app) {
   app.Require(AwaitExit(fresh, kPatience), "the new master does not go");
 }
 
-Child& ServeApache(App& app, const std::string& mpm) {
+// `more` is further configuration, of further modules.
+Child& ServeApache(App& app, const std::string& mpm,
+                   const std::vector<std::string>& more_modules = {},
+                   const std::string& more = "") {
   const std::string folder = app.MakeFolder("apache");
   const std::string modules = "/usr/lib/apache2/modules/";
   std::ostringstream conf;
-  for (const std::string& module : {"mpm_" + mpm, std::string("authz_core"), std::string("ssl"),
-                                    std::string("socache_shmcb")}) {
+  std::vector<std::string> loaded = {"mpm_" + mpm, "authz_core", "ssl", "socache_shmcb"};
+  loaded.insert(loaded.end(), more_modules.begin(), more_modules.end());
+  for (const std::string& module : loaded) {
     conf << "LoadModule " << module << "_module " << modules << "mod_" << module << ".so\n";
   }
   conf << "ServerName server.test\nServerRoot " << folder << "\nPidFile " << folder << "/pid\n"
@@ -109,7 +113,8 @@ Child& ServeApache(App& app, const std::string& mpm) {
        << "DocumentRoot " << app.Path("www") << "\n<Directory " << app.Path("www")
        << ">\n  Require all granted\n</Directory>\n"
        << "SSLEngine on\nSSLCertificateFile " << app.Certificate() << "\nSSLCertificateKeyFile "
-       << app.Key() << "\n";
+       << app.Key() << "\n"
+       << more;
   WriteFile(folder + "/apache.conf", conf.str());
   return app.Serve(app.server(), kHttps,
                    {"apache2", "-f", folder + "/apache.conf", "-DFOREGROUND"});
@@ -117,6 +122,24 @@ Child& ServeApache(App& app, const std::string& mpm) {
 
 ServeFunction Apache(const std::string& mpm) {
   return [mpm](App& app) { ServeApache(app, mpm); };
+}
+
+// curl speaks TLS to a proxy, and in it TLS to nginx behind the proxy: the connection's keys are of
+// the outer session, which ends where the connection ends.
+void ServeConnectProxy(App& app) {
+  app.Serve(app.server(), kBackend, NginxCommand(app, {.port = kBackend}),
+            {.never_preloaded = true});
+  ServeApache(app, "event", {"proxy", "proxy_connect"},
+              "ProxyRequests On\nAllowCONNECT " + std::to_string(kBackend) +
+                  "\n<Proxy \"*\">\n  Require all granted\n</Proxy>\n");
+}
+
+std::vector<std::string> CurlThroughProxy(const App& app) {
+  const std::string proxy = "https://" + app.Address() + ":" + std::to_string(kHttps);
+  std::vector<std::string> argv =
+      Curl(app, "/file", {"--proxy", proxy, "--proxy-cacert", app.Certificate()});
+  argv.back() = Https(app, "/file", kBackend);
+  return argv;
 }
 
 // curl on the client, haproxy on the server, which asks nginx on the client: TLS in and TLS out,
@@ -205,6 +228,14 @@ std::vector<AppRow> WebServerRows() {
        .needs = {"apache2", "curl"},
        .run =
            ReplaceProcesses([](App& app) -> Child& { return ServeApache(app, "event"); }, SIGUSR1)},
+      {.name = "connect-proxy",
+       .server = "apache2, CONNECT proxy",
+       .client = "curl, TLS within TLS",
+       .job = "16 MiB down",
+       .mode = "tls-auth",
+       .tested = true,
+       .needs = {"apache2", "nginx", "curl"},
+       .run = Download(ServeConnectProxy, CurlThroughProxy)},
       {.name = "haproxy",
        .server = "haproxy, TLS in and out",
        .client = "curl; nginx behind it",

@@ -11,6 +11,7 @@
 #include "tests/bench/multipath.h"
 #include "tests/bench/multipath_events.h"
 #include "tests/bench/report.h"
+#include "tests/bench/shim_cost.h"
 #include "tests/bench/tcp_grid.h"
 #include "tests/bench/tcp_report.h"
 #include "tests/bench/throughput.h"
@@ -274,6 +275,41 @@ class EventsVerb : public Verb {
   EventOptions options_;
 };
 
+class ShimVerb : public Verb {
+ public:
+  CLI::App* Add(CLI::App* app) override {
+    CLI::App* verb = app->add_subcommand(
+        "shim",
+        "What the preloaded library costs a program: start, connect(), first byte, connections in "
+        "a "
+        "second, memory, each beside the same without it. Takes about two minutes.");
+    verb->add_option("--rounds", options_.rounds, "medians are shown")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    verb->add_option("--starts", options_.starts, "programs started in a round")
+        ->check(CLI::Range(5, 100000))
+        ->capture_default_str();
+    verb->add_option("--connections", options_.connections, "made in a round, one by one")
+        ->check(CLI::Range(1, 100000))
+        ->capture_default_str();
+    verb->add_option("--rate", options_.rate, "made in a round, eight at a time")
+        ->check(CLI::Range(8, 1000000))
+        ->capture_default_str();
+    AddJson(verb);
+    return verb;
+  }
+
+  void Run() override {
+    RequireContender(Contender::kOurs);
+    const ShimResults results = MeasureShim(options_);
+    printf("%s", ToTable(results).c_str());
+    WriteJson(json_, ToJson(results));
+  }
+
+ private:
+  ShimOptions options_;
+};
+
 }  // namespace
 }  // namespace mptcptls::bench
 
@@ -284,20 +320,22 @@ int main(int argc, char** argv) {
   FairnessVerb fairness;
   MultipathVerb multipath;
   EventsVerb events;
+  ShimVerb shim;
   CLI::App app("Benchmarks of libmptcptls, in network namespaces of their own. Needs root.",
                "bench.sh");
   // None is an error too, but only after an unknown one was named.
   app.require_subcommand(0, 1);
   std::map<CLI::App*, Verb*> verbs;
   for (Verb* verb :
-       std::initializer_list<Verb*>{&throughput, &tcp, &fairness, &multipath, &events}) {
+       std::initializer_list<Verb*>{&throughput, &tcp, &fairness, &multipath, &events, &shim}) {
     verbs[verb->Add(&app)] = verb;
   }
   CLI11_PARSE(app, argc, argv);
   if (app.get_subcommands().empty()) {
-    fprintf(stderr,
-            "bench: what shall be measured? throughput, tcp, fairness, multipath or events; see "
-            "--help\n");
+    fprintf(
+        stderr,
+        "bench: what shall be measured? throughput, tcp, fairness, multipath, events or shim; see "
+        "--help\n");
     return 1;
   }
   try {

@@ -99,17 +99,33 @@ TEST(BenchSmoke, MultipathPrintsEveryRow) {
   EXPECT_GT(row.at("ours_mbit").at(0), 0) << row;
 }
 
+TEST(BenchSmoke, ShimPrintsEveryRow) {
+  const std::string file = testing::TempDir() + "/bench-" + std::to_string(getpid()) + ".json";
+  const auto driver =
+      lab::Child::Start({.argv = {Driver(), "shim", "--rounds", "1", "--starts", "5",
+                                  "--connections", "3", "--rate", "16", "--json", file}},
+                        [] {});
+  ASSERT_EQ(driver->Wait(std::chrono::seconds(50)), 0) << driver->err();
+  for (const char* row : {"start of true", "connect\\(\\) to first byte, 1 ms path",
+                          "connections, eight at a time", "memory, one connection"})
+    EXPECT_THAT(driver->out(), ContainsRegex(std::string(row) + " +[0-9]+ +[0-9]+ +[+-][0-9]+"));
+  const auto json = nlohmann::json::parse(lab::ReadFile(file));
+  std::filesystem::remove(file);
+  ASSERT_EQ(json.at("rows").size(), 7u);
+  for (const auto& row : json.at("rows")) {
+    for (const char* who : {"kernel", "ours"}) EXPECT_GT(row.at(who).at(0), 0) << row;
+    // The emulator delays each way.
+    if (row.at("what") == "connect(), 1 ms path") EXPECT_GE(row.at("ours").at(0), 1000) << row;
+  }
+}
+
 TEST(BenchSmoke, BadArgumentsAreNamed) {
   const std::vector<std::vector<std::string>> bad = {
-      {"throughput", "--only", "teleport"},
-      {"tcp", "--tool", "teleport"},
-      {"tcp", "--direction", "teleport"},
-      {"tcp", "--loss", "teleport"},
-      {"tcp", "--rounds", "teleport"},
-      {"fairness", "--rate", "teleport"},
-      {"multipath", "--rate", "teleport"},
-      {"multipath", "--delay", "10+teleport"},
-      {"teleport"},
+      {"throughput", "--only", "teleport"}, {"tcp", "--tool", "teleport"},
+      {"tcp", "--direction", "teleport"},   {"tcp", "--loss", "teleport"},
+      {"tcp", "--rounds", "teleport"},      {"fairness", "--rate", "teleport"},
+      {"multipath", "--rate", "teleport"},  {"multipath", "--delay", "10+teleport"},
+      {"shim", "--starts", "teleport"},     {"teleport"},
   };
   for (const std::vector<std::string>& arguments : bad) {
     lab::Command command{.argv = {Driver()}};

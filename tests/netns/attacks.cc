@@ -340,7 +340,7 @@ void Inject(const Host& host, uid_t uid, const Bytes& client_random, const PairO
   std::ranges::copy(client_random, message.client_random);
   std::ranges::copy(key, message.key);
   message.has_key = 1;
-  message.is_server = server ? 1 : 0;
+  message.end = server ? control::TlsEnd::kServer : control::TlsEnd::kClient;
   As(host, uid, [&] {
     const Descriptor socket = UnixSocket();
     if (!ConnectTo(socket.get(), EngineName()) ||

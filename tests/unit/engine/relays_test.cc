@@ -31,8 +31,8 @@ std::string Hello(uint8_t number) {
 
 class RelaysTest : public testing::Test {
  protected:
-  Relay* Find(uint8_t number, uid_t uid) {
-    return rig_.relays()->FindByRandom(RandomOf(number), uid);
+  Relay* Find(uint8_t number, uid_t uid, control::TlsEnd end = control::TlsEnd::kUnknown) {
+    return rig_.relays()->FindByRandom(RandomOf(number), uid, end);
   }
   RelayRig rig_;
 };
@@ -51,6 +51,35 @@ TEST_F(RelaysTest, RandomIsFoundInEitherDirection) {
   EXPECT_EQ(Find(3, kAlice), nullptr);
 }
 
+// Both ends of a session in one engine: MPTCPTLS_CAPTURE=all.
+TEST_F(RelaysTest, EachEndOfASessionIsFoundByItsOwn) {
+  Initiator client(&rig_), server(&rig_);
+  client.Open(kAlice);
+  server.Open(kAlice);
+  client.program.Send(Hello(1));
+  rig_.Settle();
+  server.connection.Deliver(rig_.now(), Hello(1));
+  rig_.Settle();
+  EXPECT_EQ(Find(1, kAlice), nullptr) << "which one?";
+  EXPECT_EQ(Find(1, kAlice, control::TlsEnd::kClient), client.relay);
+  EXPECT_EQ(Find(1, kAlice, control::TlsEnd::kServer), server.relay);
+  // An echo makes no second end of it.
+  server.program.Send(Hello(1));
+  rig_.Settle();
+  EXPECT_EQ(Find(1, kAlice, control::TlsEnd::kClient), client.relay);
+}
+
+TEST_F(RelaysTest, KeyOfASessionWithinTheConnectionsOwnIsNone) {
+  Initiator one(&rig_);
+  one.Open(kAlice);
+  EXPECT_TRUE(rig_.relays()->MayBeOf(one.id, RandomOf(1))) << "no ClientHello was seen yet";
+  one.program.Send(Hello(1));
+  rig_.Settle();
+  EXPECT_TRUE(rig_.relays()->MayBeOf(one.id, RandomOf(1)));
+  EXPECT_FALSE(rig_.relays()->MayBeOf(one.id, RandomOf(2)));
+  EXPECT_FALSE(rig_.relays()->MayBeOf(one.id + 1, RandomOf(1)));
+}
+
 TEST_F(RelaysTest, KeyIsTakenFromTheOwnerAndFromRootAlone) {
   Initiator one(&rig_);
   one.Open(kAlice);
@@ -64,7 +93,7 @@ TEST_F(RelaysTest, KeyIsTakenFromTheOwnerAndFromRootAlone) {
 
 TEST_F(RelaysTest, OwnerIsWhoSentTheRequestAndNobodyBefore) {
   Initiator one(&rig_);
-  rig_.relays()->RememberRandom(RandomOf(1), one.id);
+  rig_.relays()->RememberRandom(RandomOf(1), one.id, control::TlsEnd::kClient);
   EXPECT_EQ(Find(1, kAlice), nullptr);
   one.SendPending(kAlice);
   EXPECT_EQ(Find(1, kAlice), one.relay);
