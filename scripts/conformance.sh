@@ -16,8 +16,9 @@ case ${1:-} in
     exit 2
     ;;
 esac
+# Debian's python3, whose tests they are, whatever comes first in PATH.
 suite=$ROOT/tests/conformance/cpython.py
-case " $* " in *" -h "* | *" --help "*) exec python3 "$suite" --help ;; esac
+case " $* " in *" -h "* | *" --help "*) exec /usr/bin/python3 "$suite" --help ;; esac
 require_lab
 "$ROOT/scripts/install-deps.sh" --conformance
 build_preset release mptcptls-lab mptcptls mptcptlsd mptcptls_shim
@@ -26,4 +27,4 @@ name=mptcptls-conformance-$$
 lab() { "$ROOT/build/release/bin/mptcptls-lab" --name "$name" "$@"; }
 trap 'lab down' EXIT
 lab up
-lab exec server python3 "$suite" --build "$ROOT/build/release" "$@"
+lab exec server /usr/bin/python3 "$suite" --build "$ROOT/build/release" "$@"

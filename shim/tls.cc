@@ -82,6 +82,8 @@ void OnHandshakeDone(const TlsLibrary& tls, SSL* ssl) {
   if (state == kDone && version == TLS1_2_VERSION) return SetState(tls, ssl, kMarkedAgain);
   if (state != kWatched) return;
   if ((version & 0xff00) != 0x0300) return;  // DTLS runs on no TCP connection
+  // A client that has sent early data is told the same before the server has said anything.
+  if (tls.SSL_get_state != nullptr && tls.SSL_get_state(ssl) == TLS_ST_EARLY_DATA) return;
   if (version == TLS1_3_VERSION)
     TakeKey(tls, ssl);
   else

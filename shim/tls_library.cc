@@ -16,6 +16,8 @@ void Fill(void* handle, TlsLibrary* library) {
   if (library->name == nullptr) library->complete = false;
   MPTCPTLS_TLS_FUNCTIONS(MPTCPTLS_FIND)
 #undef MPTCPTLS_FIND
+  library->SSL_get_state =
+      reinterpret_cast<decltype(library->SSL_get_state)>(dlsym(handle, "SSL_get_state"));
   library->callback_index = library->state_index = -1;
   if (!library->complete) return;
   const auto index = [library] {

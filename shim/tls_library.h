@@ -25,6 +25,8 @@ struct TlsLibrary {
 #define MPTCPTLS_MEMBER(name) decltype(&::name) name;
   MPTCPTLS_TLS_FUNCTIONS(MPTCPTLS_MEMBER)
 #undef MPTCPTLS_MEMBER
+  // nullptr where there is none (BoringSSL): such a library has no early end of a handshake either.
+  decltype(&::SSL_get_state) SSL_get_state;
   // SSL_ex_data indices: the program's own callback, and our state of the handshake.
   int callback_index;
   int state_index;

@@ -55,9 +55,9 @@ void Serve(uint16_t port) {
   for (;;) {
     const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) ThrowErrno("accept");
-    char byte;
     // An idle client says nothing until it goes.
-    std::thread([fd, byte]() mutable {
+    std::thread([fd] {
+      char byte = 0;
       while (read(fd, &byte, 1) == 1 && write(fd, &byte, 1) == 1) {
       }
       close(fd);

@@ -17,9 +17,10 @@ import time
 import xml.etree.ElementTree
 
 SUITES = ["test_socket", "test_ssl", "test_asyncio", "test_selectors", "test_httplib", "test_ftplib",
-          "test_smtplib", "test_poplib"]
+          "test_imaplib", "test_smtplib", "test_poplib"]
 WAYS = {"kernel": None, "default": {}, "all": {"MPTCPTLS_CAPTURE": "all"}}
 HERE = pathlib.Path(__file__).parent
+# VSOCK, which the tests below leave out, hangs in virtual machines without a device for it.
 # A test that came out differently is run again this often, both ways: chance is no difference.
 AGAIN = 2
 TIME_LIMIT = 1800  # seconds for a suite; CPython's own are done in two minutes
@@ -45,7 +46,8 @@ def run(suite, way, build, folder, tests=()):
     report = pathlib.Path(folder, "report.xml")
     report.unlink(missing_ok=True)
     # regrtest replaces a relative name by one of its own temporary folder.
-    command = [sys.executable, "-m", "test", "-v", "--timeout", "300", "--junit-xml", str(report)]
+    command = [sys.executable, "-m", "test", "-v", "--timeout", "300", "--junit-xml", str(report),
+               "--ignore", "*VSOCK*"]
     for test in tests:
         command += ["-m", test]
     log = pathlib.Path(folder, f"{suite}.{way}.log")
