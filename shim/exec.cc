@@ -75,36 +75,45 @@ char** Complete(char* const* environment, void* room) {
 
 // ---- What libc starts by itself: a shell, with the program's environment
 
-// In single quotes, for a shell. Returns the end of what it wrote, or would write where `out` is
-// null: *length counts.
-void Quote(const char* text, char* out, size_t* length) {
-  const auto put = [&](const char* piece) {
-    const size_t size = strlen(piece);
-    if (out != nullptr) memcpy(out + *length, piece, size);
-    *length += size;
-  };
-  put("'");
-  for (; *text != 0; ++text) {
-    const char one[] = {*text, 0};
-    put(*text == '\'' ? "'\\''" : one);
+// Text that is only measured where there is no memory for it.
+class Text {
+ public:
+  explicit Text(char* out) : out_(out) {}
+  void Add(const char* piece, size_t size) {
+    if (out_ != nullptr) memcpy(out_ + length_, piece, size);
+    length_ += size;
   }
-  put("'");
-}
+  // In single quotes, for a shell.
+  void AddQuoted(const char* piece) {
+    Add("'", 1);
+    for (; *piece != 0; ++piece) {
+      if (*piece == '\'')
+        Add("'\\''", 4);
+      else
+        Add(piece, 1);
+    }
+    Add("'", 1);
+  }
+  size_t length() const { return length_; }
 
-// "export NAME='value' ...; " for what the environment lacks.
-void Exports(char* const* environment, char* out, size_t* length) {
-  const auto put = [&](const char* piece, size_t size) {
-    if (out != nullptr) memcpy(out + *length, piece, size);
-    *length += size;
-  };
-  put("export", 6);
+ private:
+  char* out_;
+  size_t length_ = 0;
+};
+
+// "export NAME='value' ...; COMMAND", with its end. Returns its length.
+size_t PutExports(char* const* environment, const char* command, char* out) {
+  Text text(out);
+  text.Add("export", 6);
   for (char* const* v = environment; *v != nullptr; ++v) {
     const size_t name = static_cast<size_t>(strchr(*v, '=') - *v) + 1;
-    put(" ", 1);
-    put(*v, name);
-    Quote(*v + name, out, length);
+    text.Add(" ", 1);
+    text.Add(*v, name);
+    text.AddQuoted(*v + name);
   }
-  put("; ", 2);
+  text.Add("; ", 2);
+  text.Add(command, strlen(command) + 1);
+  return text.length();
 }
 
 // `command` with our variables before it, to be freed; nullptr when the environment has them all.
@@ -117,13 +126,8 @@ char* WithExports(const char* command) {
   for (size_t i = 0; complete[i] != nullptr; ++i)
     if (i >= Count(environ) || complete[i] != environ[i]) complete[kept++] = complete[i];
   complete[kept] = nullptr;
-  size_t length = 0;
-  Exports(complete, nullptr, &length);
-  auto* const text = static_cast<char*>(malloc(length + strlen(command) + 1));
-  if (text == nullptr) return nullptr;
-  length = 0;
-  Exports(complete, text, &length);
-  strcpy(text + length, command);
+  auto* const text = static_cast<char*>(malloc(PutExports(complete, command, nullptr)));
+  if (text != nullptr) PutExports(complete, command, text);
   return text;
 }
 
