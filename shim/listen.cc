@@ -9,6 +9,7 @@
 
 #include "shim/addresses.h"
 #include "shim/captured.h"
+#include "shim/close.h"
 #include "shim/control_client.h"
 #include "shim/epoll.h"
 #include "shim/log.h"
@@ -86,7 +87,9 @@ int Capture(int unix_socket, int fd, int domain, const control::Address& bound, 
   if (reply.error == control::kErrorBypass) return kKernel;
   if (reply.error > 0) return reply.error;
   if (reply.error < 0) return forbidden;
-  return ReplaceDescriptor(unix_socket, fd, true) ? 0 : forbidden;
+  if (!ReplaceDescriptor(unix_socket, fd, true)) return forbidden;
+  MarkListener(fd);
+  return 0;
 }
 
 // A program that is gone may have left its listener with the engine (ARCHITECTURE.md 3).

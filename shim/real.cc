@@ -42,6 +42,7 @@ __attribute__((constructor)) void ResolveAll() {
   real::recvfrom();
   real::recvmsg();
   real::epoll_ctl();
+  real::close();
   real::execve();
   real::execvpe();
   real::execveat();

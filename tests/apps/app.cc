@@ -178,11 +178,11 @@ void App::NoteConnections() {
   }
 }
 
-void App::Conclude(const std::string& mode) {
+void App::Conclude(const std::string& mode, size_t paths) {
   NoteConnections();
   for (const Host* host : {&server(), &client()}) {
     if (!IsPreloaded(*host)) continue;
-    CheckConnections(*host, mode);
+    CheckConnections(*host, mode, paths);
     CheckCounters(*host);
   }
   StopPrograms();
@@ -196,7 +196,7 @@ void App::Conclude(const std::string& mode) {
   }
 }
 
-void App::CheckConnections(const Host& host, const std::string& mode) {
+void App::CheckConnections(const Host& host, const std::string& mode, size_t wanted_paths) {
   const std::string where = &host == &client() ? " at the client" : " at the server";
   Require(Product::EnginePid(host) != 0, "no engine" + where);
   std::vector<ConnectionStatus> large;
@@ -214,7 +214,7 @@ void App::CheckConnections(const Host& host, const std::string& mode) {
   const ConnectionStatus& largest =
       *std::ranges::max_element(large, {}, [](const ConnectionStatus& c) { return BytesOf(c); });
   const size_t paths = PathsOf(largest);
-  Require(paths == (mode == "tcp" ? 1 : 2), Count(paths, "path") + " carried" + where);
+  Require(paths == wanted_paths, Count(paths, "path") + " carried" + where);
   summary_ = Count(paths, "path");
   if (large.size() > 1) summary_ += ", " + Count(large.size(), "connection");
 }

@@ -78,9 +78,9 @@ class App {
   void RequireFile(const std::string& path, const std::string& sum) const;
 
   // What must hold at the end: each connection that carried a good deal has this mode at both
-  // hosts' engines (tls-auth, keys, tcp), and two paths that carried but for tcp; the engines
-  // counted no error; programs end when they are told to, and no connection is left.
-  void Conclude(const std::string& mode);
+  // hosts' engines (tls-auth, keys, tcp), and so many paths that carried; the engines counted no
+  // error; programs end when they are told to, and no connection is left.
+  void Conclude(const std::string& mode, size_t paths);
   // Of the client's engine, else the server's, after Conclude(): "2 paths, 50 connections".
   std::string Summary() const { return summary_; }
 
@@ -90,7 +90,7 @@ class App {
   // Takes note of the connections that carried a good deal so far: an engine remembers the last
   // few.
   void NoteConnections();
-  void CheckConnections(const Host& host, const std::string& mode);
+  void CheckConnections(const Host& host, const std::string& mode, size_t wanted_paths);
   void CheckCounters(const Host& host) const;
   void StopPrograms();
   std::string Diagnosis() const;

@@ -43,7 +43,7 @@ std::string RunRow(const AppRow& row, Preloaded preloaded) {
   const std::string mode = preloaded == Preloaded::kBoth ? row.mode : "tcp";
   App app(preloaded);
   row.run(app);
-  app.Conclude(mode);
+  app.Conclude(mode, mode == "tcp" ? 1 : row.paths);
   return mode + ", " + app.Summary();
 }
 

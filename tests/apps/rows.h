@@ -17,8 +17,10 @@ struct AppRow {
   std::string job;
   // What connections are with both ends preloaded: tls-auth, keys, tcp.
   std::string mode;
-  // Why it is not tls-auth; empty where it is.
+  // Why it is not tls-auth with two paths; empty where it is.
   std::string reason = "";
+  // That carry; plain TCP has one.
+  size_t paths = 2;
   // One of ctest's: fast, and different from the others in how it does its input and output.
   bool tested = false;
   // Programs that must be there.

@@ -37,6 +37,20 @@ void Asyncio(App& app) {
   app.Require(out == "4 echoes equal\n", "the client says: " + out);
 }
 
+// A program that looks at no variable of a key log but its own, under `mptcptls run --keylog`.
+void NodeWithAKeyLog(App& app) {
+  const std::string sum = app.MakeFile("www/file", kFileSize);
+  ServeNginx(app, app.server());
+  std::vector<std::string> argv = ScriptClient({"node"}, "client.js")(app);
+  if (app.IsPreloaded(app.client())) {
+    const std::vector<std::string> run = {Product::Command(), "run", "--keylog", "--"};
+    argv.insert(argv.begin(), run.begin(), run.end());
+  }
+  // The command preloads the library itself.
+  app.Run(argv, {.env = {"MPTCPTLS_REQUIRE=1"}, .never_preloaded = true});
+  app.RequireFile(app.Path("copy"), sum);
+}
+
 // Debian's node links the system's libssl; the one of nodejs.org carries its own.
 bool NodeHasItsOwnTls() {
   try {
@@ -71,6 +85,15 @@ std::vector<AppRow> ScriptRows() {
        .tested = true,
        .needs = {kPython},
        .run = Asyncio},
+      {.name = "dlsym",
+       .server = "nginx",
+       .client = "python3 ctypes: dlsym()",
+       .job = "16 MiB down",
+       .mode = "tls-auth",
+       .reason = "looks SSL_new up itself: no key",
+       .paths = 1,
+       .needs = {kPython, "nginx"},
+       .run = DownloadFromNginx(ScriptClient({kPython}, "ctypes_client.py"))},
       {.name = "perl",
        .server = "perl IO::Socket::SSL",
        .client = "perl IO::Socket::SSL",
@@ -101,6 +124,13 @@ std::vector<AppRow> ScriptRows() {
        .tested = true,
        .needs = {"node"},
        .run = Download(ScriptServer({"node"}, "server.js"), ScriptClient({"node"}, "client.js"))},
+      {.name = "node-keylog",
+       .server = "nginx",
+       .client = "mptcptls run --keylog -- node",
+       .job = "16 MiB down",
+       .mode = "tls-auth",
+       .needs = {"node", "nginx"},
+       .run = NodeWithAKeyLog},
       {.name = "java",
        .server = "nginx",
        .client = "java HttpsURLConnection",

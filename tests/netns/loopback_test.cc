@@ -86,6 +86,23 @@ TEST_F(CaptureAll, WithoutItThisHostIsTheKernels) {
     EXPECT_EQ(connection.mode, "tcp");
 }
 
+// Who closes its listener and connects there is refused, as by TCP.
+TEST_F(CaptureAll, AClosedListenerRefusesAtOnce) {
+  const std::string program =
+      "import socket\n"
+      "server = socket.create_server(('', 8000))\n"
+      "socket.create_connection(('127.0.0.1', 8000)).close()\n"
+      "server.accept()[0].close()\n"
+      "server.close()\n"
+      "try: socket.create_connection(('127.0.0.1', 8000))\n"
+      "except ConnectionRefusedError: print('refused')\n";
+  for (const std::vector<std::string>& env : {All(), Product::Environment()}) {
+    const auto python = lab_.server().Start({.argv = {"python3", "-c", program}, .env = env});
+    EXPECT_EQ(python->Wait(), 0) << python->err();
+    EXPECT_EQ(python->out(), "refused\n");
+  }
+}
+
 // A listener on loopback alone is no door for packets of the wire.
 TEST_F(CaptureAll, ListenersOnLoopbackAreNotSteered) {
   const auto server = lab_.server().Start(
