@@ -45,9 +45,8 @@ void CapturedListener::RereadOptions() {
 int CapturedListener::Start() {
   RereadOptions();
   if (listen(kernel_.get(), options_.backlog) != 0) return errno;
-  // A blocking program's listener would hold the engine in accept4() where nobody waits.
   file_flags_ = fcntl(kernel_.get(), F_GETFL);
-  if (file_flags_ < 0 || fcntl(kernel_.get(), F_SETFL, file_flags_ | O_NONBLOCK) != 0) return errno;
+  if (file_flags_ < 0 || !SetNonBlocking()) return errno;
   // Level-triggered would spin while the program's backlog is full.
   if (!loop_->Add(kernel_.get(), EPOLLIN | EPOLLET, this)) return errno;
   loopback_id_ = loopback_->Listen(options_.endpoint, options_.listen, this);
@@ -56,7 +55,17 @@ int CapturedListener::Start() {
   return 0;
 }
 
+// A blocking program's listener would hold the engine in accept4() where nobody waits.
+bool CapturedListener::SetNonBlocking() {
+  const int flags = fcntl(kernel_.get(), F_GETFL);
+  return flags >= 0 &&
+         ((flags & O_NONBLOCK) != 0 || fcntl(kernel_.get(), F_SETFL, flags | O_NONBLOCK) == 0);
+}
+
 bool CapturedListener::CanAccept() {
+  // Where the program is gone the client is for whoever gave it the listener (systemd), at its next
+  // SYN.
+  if (options_.inherited && IsDead()) return false;
   // As many as the kernel's own queue would hold.
   return waiting() <= static_cast<size_t>(std::max(options_.backlog, 0));
 }
@@ -86,6 +95,8 @@ void CapturedListener::OnEvents(uint32_t /*events*/) {
 }
 
 bool CapturedListener::AcceptLocal() {
+  // Whoever gave the program its listener may set the flags anew, for the next one.
+  if (options_.inherited && !SetNonBlocking()) return false;
   sockaddr_storage from{};
   socklen_t length = sizeof from;
   Descriptor socket(accept4(kernel_.get(), reinterpret_cast<sockaddr*>(&from), &length,

@@ -24,6 +24,7 @@ class CapturedListener final : public ListenerObserver, public EventHandler {
     Endpoint endpoint;   // what the program bound
     ListenOptions listen;
     int backlog = 0;
+    bool inherited = false;  // the kernel's socket listened before, for others who still have it
     Program program;
   };
 
@@ -58,6 +59,7 @@ class CapturedListener final : public ListenerObserver, public EventHandler {
 
  private:
   bool AcceptLocal();
+  bool SetNonBlocking();
   Relay* Deliver(Connection* connection);
 
   Options options_;

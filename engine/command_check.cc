@@ -9,11 +9,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
+#include "engine/command_circumstances.h"
 #include "engine/command_descriptor.h"
 #include "engine/command_error.h"
 #include "engine/command_preload.h"
@@ -52,6 +54,23 @@ std::vector<absl::string_view> FilesOf(absl::string_view listing) {
 constexpr char kKeyLogAdvice[] =
     "; where it writes key logs, `mptcptls run --keylog` takes its keys from there";
 
+void Say(const std::string& label, const std::string& text) {
+  printf("%-9s %s\n", label.c_str(), text.c_str());
+}
+
+std::vector<std::string> Variables() {
+  std::vector<std::string> variables;
+  for (char** e = environ; e != nullptr && *e != nullptr; ++e) variables.emplace_back(*e);
+  return variables;
+}
+
+// As the library finds it (shim/engine_start.cc).
+std::string EngineBeside(const std::string& library) {
+  const char* const given = getenv("MPTCPTLS_ENGINE");
+  if (given != nullptr) return given;
+  return absl::StrCat(library.substr(0, library.rfind('/') + 1), "../bin/mptcptlsd");
+}
+
 // Of what runs in the end; why not, where the library will not load.
 absl::Status Describe(const CheckOptions& options) {
   const char* const search = getenv("PATH");
@@ -60,7 +79,7 @@ absl::Status Describe(const CheckOptions& options) {
   const auto file = FollowScripts(*path, search);
   if (!file.ok()) return file.status();
   const std::string script = *file == *path ? "" : absl::StrCat(" (runs ", Printable(*file), ")");
-  printf("program   %s%s\n", Printable(*path).c_str(), script.c_str());
+  Say("program", Printable(*path) + script);
   RunOptions run;
   run.library = options.library;
   run.program = {options.program};
@@ -68,9 +87,20 @@ absl::Status Describe(const CheckOptions& options) {
   if (!preload.ok()) return preload.status();
   const auto listing = LoaderListing(*file, *preload);
   if (!listing.ok()) return listing.status();
-  printf("library   will be loaded: its TCP connections and listeners are captured\n");
-  printf("TLS keys  %s\n", KeySource(*listing, HasOwnTls(*file)).c_str());
-  return absl::OkStatus();
+  const char* const before = getenv("LD_PRELOAD");
+  const std::string after = before == nullptr || *before == 0 || *preload == before
+                                ? ""
+                                : absl::StrCat(" after LD_PRELOAD's own (", Printable(before), ")");
+  const std::string library = options.library.empty() ? DefaultLibrary() : options.library;
+  const Circumstances found =
+      Examine({ProcessName(*path, *file), Variables(), EngineBeside(library), geteuid()});
+  Say("library", absl::StrCat("will be loaded", after,
+                              found.capture ? ": its TCP connections and listeners are captured"
+                                            : ", and captures nothing: see below"));
+  Say("TLS keys", KeySource(*listing, HasOwnTls(*file)));
+  for (const auto& [label, text] : found.lines) Say(label, text);
+  if (found.capture) return absl::OkStatus();
+  return absl::FailedPreconditionError("nothing would be captured, for the reasons above");
 }
 
 }  // namespace

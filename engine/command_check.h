@@ -1,4 +1,5 @@
-// `mptcptls check`: will a program be captured, and where would the keys of its TLS come from?
+// `mptcptls check`: will a program be captured, what of it will not, and where would the keys of
+// its TLS come from?
 #ifndef MPTCPTLS_ENGINE_COMMAND_CHECK_H_
 #define MPTCPTLS_ENGINE_COMMAND_CHECK_H_
 
@@ -20,7 +21,7 @@ std::string KeySource(absl::string_view listing, bool own);
 // Whether the file contains what each TLS library does that writes key logs: the labels of these.
 bool HasOwnTls(const std::string& file);
 
-// The exit code: success when the library will load.
+// The exit code: success when the library will load and has an engine, or can start one.
 int Check(const CheckOptions& options);
 
 }  // namespace mptcptls::command

@@ -2,7 +2,9 @@
 
 #include <absl/status/statusor.h>
 #include <absl/strings/str_cat.h>
+#include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,6 +21,14 @@ constexpr int kNamePollMs = 10;
 
 // glibc 2.36 declares pidfd_open() without extern "C".
 int OpenProcess(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+
+// For an engine of another version: it does not understand the request, but SIGTERM.
+absl::Status Terminate(const Descriptor& process, const absl::Status& answer) {
+  if (!process.valid()) return answer;
+  if (syscall(SYS_pidfd_send_signal, process.get(), SIGTERM, nullptr, 0) == 0)
+    return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat(answer.message(), "; it cannot be ended"));
+}
 
 bool AwaitExit(int process, Clock::time_point deadline) {
   pollfd ended{process, POLLIN, 0};
@@ -50,8 +60,9 @@ absl::Status EndEngine(std::chrono::milliseconds patience) {
   const auto request = BareRequest(control::Verb::kDown);
   const absl::Status sent = connection->Send(&request, sizeof request);
   if (!sent.ok()) return sent;
-  const auto reply = connection->AwaitReply();
-  if (!reply.ok()) return reply.status();
+  absl::Status answer = connection->AwaitReply().status();
+  if (absl::IsUnimplemented(answer)) answer = Terminate(process, answer);
+  if (!answer.ok()) return answer;
   const auto deadline = Clock::now() + patience;
   const bool gone =
       process.valid() ? AwaitExit(process.get(), deadline) : AwaitNameGone(engine, deadline);

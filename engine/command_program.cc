@@ -54,8 +54,7 @@ std::string EnvsProgram(absl::string_view arguments) {
   return "";
 }
 
-// The interpreter that the first line names; `path` itself when it is an ELF file.
-absl::StatusOr<std::string> Interpreter(const std::string& path, const char* search) {
+absl::StatusOr<std::string> HeadOf(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file.valid())
     return absl::FailedPreconditionError(absl::StrCat(
@@ -64,6 +63,14 @@ absl::StatusOr<std::string> Interpreter(const std::string& path, const char* sea
   std::string head(kLineSize, '\0');
   const ssize_t size = pread(file.get(), head.data(), head.size(), 0);
   head.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  return head;
+}
+
+// The interpreter that the first line names; `path` itself when it is an ELF file.
+absl::StatusOr<std::string> Interpreter(const std::string& path, const char* search) {
+  const auto read = HeadOf(path);
+  if (!read.ok()) return read.status();
+  const std::string& head = *read;
   if (absl::StartsWith(head, ELFMAG)) return path;
   if (!absl::StartsWith(head, "#!")) return std::string(kShell);
   const absl::string_view line = absl::string_view(head).substr(2, head.find('\n') - 2);
@@ -96,6 +103,17 @@ absl::StatusOr<std::string> FindProgram(const std::string& name, const char* sea
     if (error == EACCES) refused = path;
   }
   return refused.empty() ? NoSuchProgram(name) : NotExecutable(refused);
+}
+
+std::string ProcessName(const std::string& path, const std::string& file) {
+  constexpr size_t kMost = 15;  // TASK_COMM_LEN, less its end
+  const std::string head = HeadOf(path).value_or("");
+  const std::string line = head.substr(0, head.find('\n'));
+  // A file without such a line is executed by a shell that execvp() starts.
+  const bool own = absl::StartsWith(head, ELFMAG) ||
+                   (absl::StartsWith(line, "#!") && !absl::StrContains(line, "/env "));
+  const std::string& last = own ? path : file;
+  return last.substr(last.rfind('/') + 1).substr(0, kMost);
 }
 
 absl::StatusOr<std::string> FollowScripts(const std::string& path, const char* search) {

@@ -16,6 +16,10 @@ absl::StatusOr<std::string> FindProgram(const std::string& name, const char* sea
 // is no script. A file that has no such line and is no ELF file is the shell's, as in execvp().
 absl::StatusOr<std::string> FollowScripts(const std::string& path, const char* search);
 
+// What /proc/PID/comm will say when `path` is executed and `file` is what FollowScripts() made of
+// it: a script has its own name, unless env(1) starts its interpreter.
+std::string ProcessName(const std::string& path, const std::string& file);
+
 }  // namespace mptcptls::command
 
 #endif  // MPTCPTLS_ENGINE_COMMAND_PROGRAM_H_

@@ -1,5 +1,6 @@
 #include "engine/config.h"
 
+#include <fnmatch.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -13,7 +14,9 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "engine/token_key.h"
+#include "engine/variables.h"
 #include "tun/route_intervals.h"
 
 namespace mptcptls {
@@ -22,6 +25,7 @@ namespace {
 constexpr size_t kMaxFile = 1u << 20;
 constexpr int64_t kMostSubflows = 32, kMostAddresses = 64;  // what an 8-bit address id bears well
 constexpr uint32_t kMappedBits = 96;                        // of ::ffff:0:0/96
+constexpr size_t kMaxName = 15;                             // of a process: TASK_COMM_LEN
 
 std::string At(const std::string& path, const toml::source_region& where) {
   return absl::StrCat(path, ":", where.begin.line, ":", where.begin.column, ": ");
@@ -35,10 +39,11 @@ std::optional<Number> ToNumber(std::string_view text, Number most) {
   return value;
 }
 
-// "443", "10.0.0.0/8", "10.0.0.1:443", "[2001:db8::]/32", "[2001:db8::1]:443", "fd00::/8".
+// "443", ":443", "10.0.0.0/8", "10.0.0.1:443", "[2001:db8::]/32", "[2001:db8::1]:443", "fd00::/8".
 std::optional<Match> ToMatch(std::string_view text) {
   Match match;
-  if (const auto port = ToNumber<uint32_t>(text, 65535)) {
+  const bool bare_port = text.size() > 1 && text[0] == ':' && text[1] != ':';
+  if (const auto port = ToNumber<uint32_t>(text.substr(bare_port ? 1 : 0), 65535)) {
     match.port = static_cast<uint16_t>(*port);
     return *port == 0 ? std::nullopt : std::optional(match);
   }
@@ -99,6 +104,9 @@ std::map<std::string, SchedulerKind> Schedulers() {
 constexpr char kMatchHelp[] =
     "a port, an address, a network or address:port is meant here: \"443\", \"10.0.0.0/8\", "
     "\"192.0.2.1:443\", \"[2001:db8::1]:443\"";
+
+constexpr char kRuleHelp[] =
+    "[[rule]] with program, to or listen, and auth, scheduler or bypass, is meant here";
 
 // One table of the file, key by key; the first error stays.
 class Reader {
@@ -181,6 +189,17 @@ class Reader {
       return Fail(node, absl::StrCat("one of ", names, "\" is meant here"));
     }
     *out = word->second;
+    return true;
+  }
+
+  bool ProgramName(const toml::node& node, std::string* out) {
+    if (!Text(node, out)) return false;
+    if (out->empty() || out->find('/') != std::string::npos)
+      return Fail(node, "the name of a process is meant here, as /proc/PID/comm has it: \"curl\"");
+    if (out->size() > kMaxName && out->find_first_of("*?[\\") == std::string::npos)
+      return Fail(node, absl::StrCat("no process has this name, as the kernel keeps ", kMaxName,
+                                     " characters of it: \"", out->substr(0, kMaxName),
+                                     "\" is meant here"));
     return true;
   }
 
@@ -268,14 +287,13 @@ class Reader {
 
   bool OneRule(const toml::node& node, std::vector<Rule>* out) {
     const toml::table* table = node.as_table();
-    if (table == nullptr)
-      return Fail(node, "[[rule]] with to or listen, and auth or scheduler, is meant here");
+    if (table == nullptr) return Fail(node, kRuleHelp);
     Rule rule;
     int matches = 0;
-    const auto match = [&](bool listen) {
-      return [&, listen](const toml::node& item) {
+    const auto match = [&](RuleFor is_for) {
+      return [&, is_for](const toml::node& item) {
         ++matches;
-        rule.listen = listen;
+        rule.is_for = is_for;
         return OneMatch(item, &rule.match);
       };
     };
@@ -289,15 +307,19 @@ class Reader {
     const auto scheduler = [&](const toml::node& item) {
       return Choice(item, Schedulers(), &rule.scheduler.emplace());
     };
-    if (!Table(*table, {{"to", match(false)},
-                        {"listen", match(true)},
-                        {"auth", auth},
-                        {"scheduler", scheduler}}))
+    if (!Table(*table,
+               {{"program", [&](const auto& n) { return ProgramName(n, &rule.program); }},
+                {"to", match(RuleFor::kDestinations)},
+                {"listen", match(RuleFor::kListeners)},
+                {"auth", auth},
+                {"scheduler", scheduler},
+                {"bypass", [&](const auto& n) { return Flag(n, &rule.bypass.emplace()); }}}))
       return false;
-    if (matches != 1 || (!rule.auth && !rule.scheduler))
-      return Fail(node,
-                  "a rule needs auth or scheduler, and one of to and listen: two rules where both "
-                  "count");
+    if (matches > 1)
+      return Fail(node, "a rule is for to or for listen: two rules are meant where both count");
+    if ((matches == 0 && rule.program.empty()) || (!rule.auth && !rule.scheduler && !rule.bypass))
+      return Fail(node, kRuleHelp);
+    rule.line = node.source().begin.line;
     out->push_back(rule);
     return true;
   }
@@ -314,29 +336,68 @@ bool Match::Matches(const Endpoint& endpoint) const {
   return !network || PrefixContains(*network, prefix_length, endpoint.address);
 }
 
-bool Config::IsClearPort(uint16_t port) const {
-  return std::ranges::find(clear_ports, port) != clear_ports.end();
+std::string Match::ToString() const {
+  if (!network) return absl::StrCat(port);
+  const uint32_t most = network->family == Family::kV4 ? 32 : 128;
+  std::string text = network->ToString();
+  if (prefix_length != most) absl::StrAppend(&text, "/", static_cast<uint32_t>(prefix_length));
+  if (port == 0) return text;
+  return network->family == Family::kV4 ? absl::StrCat(text, ":", port)
+                                        : absl::StrCat("[", text, "]:", port);
 }
 
-bool Config::Bypassed(const Endpoint& endpoint) const {
-  return std::ranges::any_of(bypass, [&](const Match& m) { return m.Matches(endpoint); });
+std::string Rule::ToString() const {
+  std::vector<std::string> conditions, says;
+  if (!program.empty()) conditions.push_back("program " + program);
+  if (is_for != RuleFor::kBoth)
+    conditions.push_back((is_for == RuleFor::kListeners ? "listen " : "to ") + match.ToString());
+  if (auth) says.push_back(absl::StrCat("auth ", variables::kAuths[static_cast<size_t>(*auth)]));
+  if (scheduler) says.push_back("scheduler " + std::string(SchedulerName(*scheduler)));
+  if (bypass) says.push_back(*bypass ? "stays with the kernel" : "does not stay with the kernel");
+  return absl::StrCat(absl::StrJoin(conditions, ", "), ": ", absl::StrJoin(says, ", "));
+}
+
+bool Rule::IsForProgram(std::string_view name) const {
+  return program.empty() || fnmatch(program.c_str(), std::string(name).c_str(), 0) == 0;
+}
+
+bool Rule::Matches(const Endpoint& endpoint, bool listen, std::string_view of) const {
+  return is_for != (listen ? RuleFor::kDestinations : RuleFor::kListeners) &&
+         match.Matches(endpoint) && IsForProgram(of);
+}
+
+bool Config::IsClearPort(uint16_t port) const {
+  return std::ranges::find(clear_ports, port) != clear_ports.end();
 }
 
 bool Config::ListenAllowed(const Endpoint& endpoint) const {
   return std::ranges::any_of(listen_allow, [&](const Match& m) { return m.Matches(endpoint); });
 }
 
-std::optional<AuthPolicy> Config::RuleFor(const Endpoint& endpoint, bool listen) const {
+std::string Config::BypassReason(const Endpoint& endpoint, bool listen,
+                                 std::string_view program) const {
+  if (std::ranges::any_of(bypass, [&](const Match& m) { return m.Matches(endpoint); }))
+    return "bypassed by the configuration";
   for (const Rule& rule : rules) {
-    if (rule.auth && rule.listen == listen && rule.match.Matches(endpoint)) return rule.auth;
+    if (!rule.bypass || !rule.Matches(endpoint, listen, program)) continue;
+    return *rule.bypass ? absl::StrCat("bypassed by the rule in line ", rule.line, " of ", file)
+                        : "";
+  }
+  return "";
+}
+
+std::optional<AuthPolicy> Config::AuthFor(const Endpoint& endpoint, bool listen,
+                                          std::string_view program) const {
+  for (const Rule& rule : rules) {
+    if (rule.auth && rule.Matches(endpoint, listen, program)) return rule.auth;
   }
   return std::nullopt;
 }
 
-std::optional<SchedulerKind> Config::SchedulerFor(const Endpoint& endpoint, bool listen) const {
+std::optional<SchedulerKind> Config::SchedulerFor(const Endpoint& endpoint, bool listen,
+                                                  std::string_view program) const {
   for (const Rule& rule : rules) {
-    if (rule.scheduler && rule.listen == listen && rule.match.Matches(endpoint))
-      return rule.scheduler;
+    if (rule.scheduler && rule.Matches(endpoint, listen, program)) return rule.scheduler;
   }
   return std::nullopt;
 }
@@ -459,6 +520,9 @@ std::optional<Config> LoadConfig(const std::string& path, bool asked_for, std::s
   if (!file) {
     if (!asked_for && errno == ENOENT) return Config();
     *error = absl::StrCat("cannot read ", path, ": ", std::strerror(errno),
+                          path.starts_with('/') ? ""
+                                                : " (an engine that a program starts has \"/\" "
+                                                  "as its folder: give an absolute path)",
                           "; correct its name or its rights, or leave --config and "
                           "MPTCPTLS_CONFIG out");
     return std::nullopt;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/uplink_rules.h"
@@ -26,14 +27,26 @@ struct Match {
   uint16_t port = 0;  // 0: any
 
   bool Matches(const Endpoint& endpoint) const;
+  std::string ToString() const;  // as it is written in the file
 };
 
-// What it does not say is for the next rule that matches.
+// What a rule is for.
+enum class RuleFor { kBoth, kDestinations, kListeners };
+
+// What it does not say is for the next rule that matches. All its conditions must hold.
 struct Rule {
+  RuleFor is_for = RuleFor::kBoth;
   Match match;
-  bool listen = false;  // for listeners; else for destinations
+  std::string program;  // the name of a process, with the shell's wildcards; empty: any
   std::optional<AuthPolicy> auth;
   std::optional<SchedulerKind> scheduler;
+  std::optional<bool> bypass;
+  uint32_t line = 0;  // in the file
+
+  // "program git*, to 192.0.2.0/24: auth tls, scheduler ecf"
+  std::string ToString() const;
+  bool IsForProgram(std::string_view name) const;
+  bool Matches(const Endpoint& endpoint, bool listen, std::string_view of) const;
 };
 
 struct Config {
@@ -60,12 +73,17 @@ struct Config {
   size_t max_time_waits = 16384;
 
   bool IsClearPort(uint16_t port) const;
-  bool Bypassed(const Endpoint& endpoint) const;
   bool ListenAllowed(const Endpoint& endpoint) const;
+  // Why a destination or listener of this program stays with the kernel; empty: it does not.
+  std::string BypassReason(const Endpoint& endpoint, bool listen, std::string_view program) const;
   // What the rules say; nullopt: nothing.
-  std::optional<AuthPolicy> RuleFor(const Endpoint& endpoint, bool listen) const;
-  std::optional<SchedulerKind> SchedulerFor(const Endpoint& endpoint, bool listen) const;
+  std::optional<AuthPolicy> AuthFor(const Endpoint& endpoint, bool listen,
+                                    std::string_view program) const;
+  std::optional<SchedulerKind> SchedulerFor(const Endpoint& endpoint, bool listen,
+                                            std::string_view program) const;
 };
+
+inline constexpr char kDefaultConfigFile[] = "/etc/mptcptls.toml";
 
 // nullopt and an error with file, line, column, cause and remedy. A key that is not known is an
 // error. A file that does not exist is one only if it was `asked_for`.

@@ -115,7 +115,7 @@ absl::StatusOr<control::Reply> ControlConnection::AwaitReply() {
   if (reply.header.magic != control::kMagic)
     return absl::DataLossError(
         absl::StrCat(Who(), " speaks another protocol: end it and start a program again"));
-  if (reply.header.version != control::kVersion) return OtherVersion();
+  if (reply.header.version != control::kVersion) return OtherVersion(reply.header.version);
   if (reply.header.verb != control::Verb::kReply || reply.header.length != sizeof reply)
     return absl::DataLossError(
         absl::StrCat(Who(), " gave an answer that is none: report this as a bug"));
@@ -138,7 +138,7 @@ absl::StatusOr<std::string> ControlConnection::AwaitPayload(uint32_t length) {
 }
 
 absl::Status ControlConnection::Explain(const control::Reply& reply) const {
-  if (reply.error == control::kErrorVersion) return OtherVersion();
+  if (reply.error == control::kErrorVersion) return OtherVersion(reply.header.version);
   const std::string reason = Printable(reply.reason);
   if (reply.error == control::kErrorMalformed)
     return absl::InvalidArgumentError(
@@ -152,11 +152,11 @@ absl::Status ControlConnection::Explain(const control::Reply& reply) const {
   return absl::ErrnoToStatus(reply.error, absl::StrCat(Who(), " failed"));
 }
 
-absl::Status ControlConnection::OtherVersion() const {
-  const std::string how = engine_ > 0 ? absl::StrCat("kill ", engine_) : "kill its process";
-  return absl::FailedPreconditionError(absl::StrCat(
-      Who(), " is of another version than this command: use the mptcptls that is installed beside ",
-      "it, or ", how, " and start a program again"));
+absl::Status ControlConnection::OtherVersion(uint32_t version) const {
+  return absl::UnimplementedError(absl::StrCat(
+      Who(), " is of another version than this command (", version, ", not ", control::kVersion,
+      "): end it (", engine_ > 0 ? "mptcptls down" : "kill its process",
+      "), and the next program starts its own; or use the mptcptls that is installed beside it"));
 }
 
 std::string ControlConnection::Who() const {

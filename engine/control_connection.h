@@ -43,7 +43,8 @@ class ControlConnection {
 
   // A whole message; `descriptor` (-1: none) rides on its first byte.
   absl::Status Send(const void* message, size_t size, int descriptor = -1);
-  // The reply to what was sent. A refusal is an error that explains it (never ok with error != 0).
+  // The reply to what was sent. A refusal is an error that explains it (never ok with error != 0);
+  // kUnimplemented: the engine is of another version.
   absl::StatusOr<control::Reply> AwaitReply();
   absl::StatusOr<std::string> AwaitPayload(uint32_t length);
 
@@ -56,7 +57,7 @@ class ControlConnection {
       : socket_(std::move(socket)), engine_(engine) {}
   absl::Status Receive(void* out, size_t size, Clock::time_point deadline);
   absl::Status Explain(const control::Reply& reply) const;
-  absl::Status OtherVersion() const;
+  absl::Status OtherVersion(uint32_t version) const;
   std::string Who() const;  // "the engine (pid 12)"
 
   Descriptor socket_;

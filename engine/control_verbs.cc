@@ -48,9 +48,10 @@ bool IsTcpSocket(int fd) {
   const int domain = IntOption(fd, SOL_SOCKET, SO_DOMAIN);
   const int protocol = IntOption(fd, SOL_SOCKET, SO_PROTOCOL);
   return (domain == AF_INET || domain == AF_INET6) &&
-         (protocol == IPPROTO_TCP || protocol == kernel::kIpprotoMptcp) &&
-         IntOption(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0;
+         (protocol == IPPROTO_TCP || protocol == kernel::kIpprotoMptcp);
 }
+
+bool Listens(int fd) { return IntOption(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0; }
 
 // What the program asked for that the stack would not do; empty when nothing.
 std::string ForeignWish(int fd) {
@@ -81,9 +82,9 @@ AuthPolicy ToPolicy(control::Auth auth) {
 }
 
 AuthPolicy PolicyFor(const Config& config, const Endpoint& endpoint, bool listen,
-                     control::Auth auth, uint8_t flags) {
+                     const std::string& program, control::Auth auth, uint8_t flags) {
   if ((flags & control::kFlagAuthGiven) != 0) return ToPolicy(auth);
-  return config.RuleFor(endpoint, listen).value_or(AuthPolicy::kAuto);
+  return config.AuthFor(endpoint, listen, program).value_or(AuthPolicy::kAuto);
 }
 
 void AnswerConnect(ControlPeer& peer, int32_t error, const std::string& reason) {
@@ -134,14 +135,16 @@ void ControlVerbs::OnRequest(ControlPeer& peer, ControlMessage& message) {
 void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
   const auto& request = message.As<control::ConnectRequest>();
   const auto remote = ToEndpoint(request.remote);
-  if (!remote || remote->port == 0 || !IsTcpSocket(message.descriptor.get()))
+  if (!remote || remote->port == 0 || !IsTcpSocket(message.descriptor.get()) ||
+      Listens(message.descriptor.get()))
     return AnswerConnect(peer, control::kErrorMalformed, "no TCP socket, or no destination");
   const Config& config = engine_->config();
   const bool local = engine_->uplinks().IsLocalAddress(remote->address);
   if (local && (request.flags & control::kFlagLocal) == 0)
     return AnswerConnect(peer, control::kErrorBypass, "an address of this host");
-  if (config.Bypassed(*remote))
-    return AnswerConnect(peer, control::kErrorBypass, "bypassed by the configuration");
+  const std::string program = PlainText(request.program);
+  const std::string bypass = config.BypassReason(*remote, false, program);
+  if (!bypass.empty()) return AnswerConnect(peer, control::kErrorBypass, bypass);
   const std::string wish = ForeignWish(message.descriptor.get());
   if (!wish.empty()) return AnswerConnect(peer, control::kErrorDeclined, wish);
   const auto bound = LocalEndpoint(message.descriptor.get());  // not as the request says
@@ -152,8 +155,8 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
                          "the port was bound by an unprivileged program");
 
   ConnectOptions options;
-  options.auth = PolicyFor(config, *remote, false, request.auth, request.flags);
-  options.scheduler = ChooseScheduler(config, *remote, false, request.scheduler);
+  options.auth = PolicyFor(config, *remote, false, program, request.auth, request.flags);
+  options.scheduler = ChooseScheduler(config, *remote, false, program, request.scheduler);
   options.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
   options.clear_port = config.IsClearPort(remote->port);
   options.syn_retries = SynRetries(message.descriptor.get());
@@ -168,8 +171,7 @@ void ControlVerbs::Connect(ControlPeer& peer, ControlMessage& message) {
   if (steered_port != 0 && !engine_->TakeBoundPort(steered_port))
     return AnswerConnect(peer, control::kErrorDeclined, engine_->steering_error());
 
-  Relay* const relay =
-      engine_->relays()->Make({PlainText(request.program), request.pid, peer.credentials().uid});
+  Relay* const relay = engine_->relays()->Make({program, request.pid, peer.credentials().uid});
   EndReason why = EndReason::kNone;
   Host* const host = local ? engine_->loopback()->host() : engine_->host();
   Connection* const connection =
@@ -207,13 +209,17 @@ void ControlVerbs::Listen(ControlPeer& peer, ControlMessage& message) {
       bound->port == 0 || !IsTcpSocket(message.descriptor.get()))
     return peer.Answer(control::kErrorMalformed, "no TCP socket, or no listener's name");
   const Config& config = engine_->config();
-  if (config.Bypassed(*bound))
-    return peer.Answer(control::kErrorBypass, "bypassed by the configuration");
+  const std::string program = PlainText(request.program);
+  const std::string bypass = config.BypassReason(*bound, true, program);
+  if (!bypass.empty()) return peer.Answer(control::kErrorBypass, bypass);
+  // Its former program, if it had one, was given it by the same parent.
+  options.inherited = Listens(message.descriptor.get());
+  if (options.inherited) engine_->ReleaseDead(bound->port);
   options.endpoint = *bound;
   options.backlog = request.backlog;
-  options.program = {PlainText(request.program), request.pid, peer.credentials().uid};
-  options.listen.auth = PolicyFor(config, *bound, true, request.auth, request.flags);
-  options.listen.scheduler = ChooseScheduler(config, *bound, true, request.scheduler);
+  options.program = {program, request.pid, peer.credentials().uid};
+  options.listen.auth = PolicyFor(config, *bound, true, program, request.auth, request.flags);
+  options.listen.scheduler = ChooseScheduler(config, *bound, true, program, request.scheduler);
   options.listen.tls_hooked = (request.flags & control::kFlagTlsHooked) != 0;
   options.listen.clear = config.IsClearPort(bound->port);
   options.listen.v6only = IntOption(message.descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY) != 0;
@@ -225,6 +231,7 @@ void ControlVerbs::Listen(ControlPeer& peer, ControlMessage& message) {
     if (!reason.empty())
       reason += "; to capture it all the same add it to listen_allow in /etc/mptcptls.toml";
   }
+  if (reason.empty() && options.inherited) reason = engine_->SpareConnections(bound->port);
   if (!reason.empty()) {
     engine_->Decline({*bound, options.program, reason});
     return peer.Answer(control::kErrorDeclined, reason);

@@ -14,6 +14,7 @@ namespace {
 constexpr int kPacketsPerBatch = 64;
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr size_t kMaxDeclined = 64;
+constexpr size_t kMaxSpared = 4096;
 constexpr size_t kManyBlocks = 1024;  // 64 MiB
 constexpr char kTunName[] = "mptcptls%d";
 
@@ -182,6 +183,31 @@ void Engine::ReleasePort(uint16_t port) {
 
 // ---- Listeners
 
+std::string Engine::SpareConnections(uint16_t port) {
+  auto found = KernelConnectionsOn(port);
+  if (!found) return "the kernel does not tell its connections (sock_diag), which it must keep";
+  if (spared_.size() + found->size() > kMaxSpared)
+    return "the kernel has too many connections on this port, which it must keep";
+  spared_.merge(*found);
+  steering_->Spare(spared_);
+  return "";
+}
+
+bool Engine::ForgetSpared() {
+  if (spared_.empty()) return false;
+  std::set<KernelConnection> alive;
+  std::set<uint16_t> ports;
+  for (const KernelConnection& connection : spared_) ports.insert(connection.local.port);
+  for (const uint16_t port : ports) {
+    auto found = KernelConnectionsOn(port);
+    if (!found) return false;
+    alive.merge(*found);
+  }
+  const size_t gone = std::erase_if(spared_, [&](const auto& one) { return !alive.contains(one); });
+  if (gone > 0) steering_->Spare(spared_);
+  return gone > 0;
+}
+
 int Engine::AddListener(const CapturedListener::Options& options, Descriptor kernel) {
   auto listener = std::make_unique<CapturedListener>(options, std::move(kernel), loop_, host_.get(),
                                                      loopback_->host(), &relays_, &streams_);
@@ -189,7 +215,9 @@ int Engine::AddListener(const CapturedListener::Options& options, Descriptor ker
   if (error != 0) return error;
   const auto [it, added] = listeners_.emplace(options.name.id, std::move(listener));
   if (!added) return EADDRINUSE;
-  if (!ApplySteering()) {
+  // Once more: between the two the kernel may have taken others in.
+  if (!ApplySteering() || (options.inherited && !SpareConnections(options.endpoint.port).empty()) ||
+      !ApplySteering()) {
     listeners_.erase(it);
     return ENETDOWN;
   }
@@ -279,7 +307,8 @@ void Engine::Tick(Time now) {
   tick_.Set(now + kTick);
   GiveMemoryBack();
   ReleaseIf([](const CapturedListener& listener) { return listener.IsDead(); });
-  if (ForgetDrained() || !steering_error_.empty()) ApplySteering();
+  const bool spares_less = ForgetSpared();
+  if (ForgetDrained() || spares_less || !steering_error_.empty()) ApplySteering();
   if (!Idle()) {
     idle_since_ = now;
     return;

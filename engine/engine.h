@@ -63,6 +63,9 @@ class Engine final : public LoopClient {
 
   // A port that a program bound and connects from: its packets come to the stack while it is used.
   bool TakeBoundPort(uint16_t port);
+  // Leaves the kernel's own connections with this local port to it, as long as they are there, for
+  // a listener that was the kernel's. Why that cannot be; empty when it is done.
+  std::string SpareConnections(uint16_t port);
   // 0 or an errno.
   int AddListener(const CapturedListener::Options& options, Descriptor kernel);
   // Releases what dead programs left on this port. False when there was nothing.
@@ -92,6 +95,8 @@ class Engine final : public LoopClient {
   bool ReleaseIf(Predicate dead);
   // Whether a connection with this local port has more than a TIME-WAIT left.
   bool Lives(uint16_t port) const;
+  // True when some of `spared_` are gone.
+  bool ForgetSpared();
   // True when some of `draining_` are done.
   bool ForgetDrained();
   void ReleasePort(uint16_t port);
@@ -119,6 +124,7 @@ class Engine final : public LoopClient {
   // Where listeners were whose connections go on: without these the kernel would get their packets,
   // and reset them.
   std::set<SteeredListener> draining_;
+  std::set<KernelConnection> spared_;
   std::deque<DeclinedListener> declined_;
   std::unique_ptr<ControlServer> server_;
   EventCallback on_tun_, on_uplinks_;

@@ -55,7 +55,9 @@ void AddRun(CLI::App& app, const std::shared_ptr<RunOptions>& options, Verb* ver
 void AddCheck(CLI::App& app, Verb* verb) {
   const auto options = std::make_shared<CheckOptions>();
   CLI::App* const check = app.add_subcommand(
-      "check", "tells whether the library will load into a program, and whence its TLS keys come");
+      "check",
+      "tells whether a program will be captured, what stays with the kernel, and whence its TLS\n"
+      "keys come. Its exit status is 0 when it will be");
   check->add_option("program", options->program, "its name or path")->required();
   check->add_option("--library", options->library, "the library to preload");
   check->callback([options, verb] { *verb = [options] { return Check(*options); }; });

@@ -18,14 +18,13 @@
 namespace mptcptls {
 namespace {
 
-constexpr char kDefaultConfig[] = "/etc/mptcptls.toml";
 constexpr char kHelp[] =
     "The engine of libmptcptls: carries the connections of all programs of this network namespace "
     "that run with LD_PRELOAD=libmptcptls.so over Multipath TCP. Programs start it by themselves; "
     "by hand it stays in the foreground and logs to stderr. Needs root (TUN, nftables).";
 
 struct Options {
-  std::string config = kDefaultConfig;
+  std::string config = kDefaultConfigFile;
   bool config_given = false;
   bool check_config = false;
   bool debug = false;
@@ -57,17 +56,21 @@ Descriptor SignalDescriptor() {
   return Descriptor(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-int Fail(const std::string& error) {
+// Says it to the shim that started us, too: its user looks there.
+int Fail(const std::string& error, int ready_fd = -1) {
   spdlog::error("{}", error);
+  const std::string said = "E" + error;
+  if (ready_fd >= 0 && write(ready_fd, said.data(), said.size()) < 0)
+    spdlog::warn("whoever started this engine is gone");
   return 1;
 }
 
 int Serve(Config config, Descriptor name, int ready_fd) {
   std::string error;
   const auto loop = EventLoop::Create(&error);
-  if (loop == nullptr) return Fail(error);
+  if (loop == nullptr) return Fail(error, ready_fd);
   const auto engine = Engine::Start(std::move(config), loop.get(), &error);
-  if (engine == nullptr) return Fail(error);
+  if (engine == nullptr) return Fail(error, ready_fd);
   const Descriptor signals = SignalDescriptor();
   EventCallback on_signal([&] { engine->Stop(); });
   loop->Add(signals.get(), EPOLLIN, &on_signal);
@@ -86,7 +89,7 @@ int Run(const Options& options) {
   else
     LogToFile(LogFile(), &error);  // without a log it serves all the same
   auto config = LoadConfig(options.config, options.config_given, &error);
-  if (!config) return Fail(error);
+  if (!config) return Fail(error, options.ready_fd);
   if (options.check_config) {
     printf("%s is fine\n", config->file.empty() ? "the default" : config->file.c_str());
     return 0;
@@ -94,7 +97,8 @@ int Run(const Options& options) {
   if (geteuid() != 0)
     return Fail(
         "the engine needs root (TUN device, nftables): start it as root, or start the "
-        "program as root");
+        "program as root",
+        options.ready_fd);
   RaiseDescriptorLimit();
   bool taken = false;
   Descriptor name = TakeEngineName(&taken, &error);
@@ -106,7 +110,8 @@ int Run(const Options& options) {
     }
     return Fail(taken ? "an engine runs in this network namespace already: mptcptls status, or end "
                         "it with mptcptls down"
-                      : error);
+                      : error,
+                options.ready_fd);
   }
   return Serve(*std::move(config), std::move(name), options.ready_fd);
 }

@@ -3,7 +3,8 @@
 namespace mptcptls {
 
 std::optional<SchedulerKind> ChooseScheduler(const Config& config, const Endpoint& endpoint,
-                                             bool listen, control::Scheduler asked) {
+                                             bool listen, std::string_view program,
+                                             control::Scheduler asked) {
   switch (asked) {
     case control::Scheduler::kLowestRtt:
       return SchedulerKind::kLowestRtt;
@@ -20,7 +21,7 @@ std::optional<SchedulerKind> ChooseScheduler(const Config& config, const Endpoin
     case control::Scheduler::kNotGiven:
       break;
   }
-  return config.SchedulerFor(endpoint, listen);
+  return config.SchedulerFor(endpoint, listen, program);
 }
 
 }  // namespace mptcptls

@@ -4,6 +4,7 @@
 #define MPTCPTLS_ENGINE_SCHEDULER_CHOICE_H_
 
 #include <optional>
+#include <string_view>
 
 #include "engine/config.h"
 #include "engine/control.h"
@@ -13,7 +14,8 @@ namespace mptcptls {
 
 // `asked` is what a request said: any byte. nullopt: the host's default.
 std::optional<SchedulerKind> ChooseScheduler(const Config& config, const Endpoint& endpoint,
-                                             bool listen, control::Scheduler asked);
+                                             bool listen, std::string_view program,
+                                             control::Scheduler asked);
 
 }  // namespace mptcptls
 

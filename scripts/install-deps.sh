@@ -20,7 +20,7 @@ PACKAGES=(
   libtomlplusplus-dev
   # programs that the tests and the demo run
   nginx-light curl wget gnutls-bin openssl ca-certificates iproute2 nftables iptables tcpdump tshark
-  iperf3 ethtool iputils-ping procps util-linux libcap2-bin shellcheck mptcpize python3
+  iperf3 ethtool iputils-ping procps util-linux libcap2-bin shellcheck mptcpize python3 libjemalloc2
   # the real programs of the tests in tests/apps
   apache2-bin haproxy redis-server postgresql-15 nodejs
 )

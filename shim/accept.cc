@@ -6,6 +6,7 @@
 #include "shim/addresses.h"
 #include "shim/captured.h"
 #include "shim/control_client.h"
+#include "shim/inherited.h"
 #include "shim/log.h"
 #include "shim/real.h"
 #include "shim/replace.h"
@@ -65,7 +66,9 @@ int Accept(int listener, const control::Name& own, sockaddr* address, socklen_t*
 }
 
 bool IsListener(int fd, control::Name* name) {
-  return Enabled() && Captured(fd, name) && name->role == control::Role::kListener;
+  if (!Enabled()) return false;
+  AdoptInherited(fd);
+  return Captured(fd, name) && name->role == control::Role::kListener;
 }
 
 }  // namespace

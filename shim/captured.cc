@@ -37,6 +37,14 @@ bool HasPeer(int fd) {
   return real::getpeername()(fd, reinterpret_cast<sockaddr*>(&peer), &length) == 0;
 }
 
+bool IsTcp(int fd, int* domain, int* protocol) {
+  int type = 0;
+  return GetInt(fd, SOL_SOCKET, SO_DOMAIN, domain) && (*domain == AF_INET || *domain == AF_INET6) &&
+         GetInt(fd, SOL_SOCKET, SO_TYPE, &type) && type == SOCK_STREAM &&
+         GetInt(fd, SOL_SOCKET, SO_PROTOCOL, protocol) &&
+         (*protocol == IPPROTO_TCP || *protocol == kernel::kIpprotoMptcp);
+}
+
 }  // namespace
 
 ErrnoKeeper::ErrnoKeeper() : saved_(errno) {}
@@ -62,18 +70,21 @@ bool Captured(int fd, control::Name* name) {
 
 bool FreshTcp(int fd, int* domain) {
   const ErrnoKeeper keeper;
-  int type = 0, protocol = 0;
-  if (!GetInt(fd, SOL_SOCKET, SO_DOMAIN, domain) || (*domain != AF_INET && *domain != AF_INET6) ||
-      !GetInt(fd, SOL_SOCKET, SO_TYPE, &type) || type != SOCK_STREAM ||
-      !GetInt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) ||
-      (protocol != IPPROTO_TCP && protocol != kernel::kIpprotoMptcp))
-    return false;
+  int protocol = 0;
+  if (!IsTcp(fd, domain, &protocol)) return false;
   // Of MPTCP, TCP_INFO is the first subflow's, which may be over before the connection.
   if (protocol == kernel::kIpprotoMptcp && HasPeer(fd)) return false;
   tcp_info info;
   socklen_t length = sizeof info;
   return real::getsockopt()(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
          info.tcpi_state == TCP_CLOSE;
+}
+
+bool ListeningTcp(int fd, int* domain) {
+  const ErrnoKeeper keeper;
+  int listens = 0, protocol = 0;
+  return GetInt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) && listens != 0 &&
+         IsTcp(fd, domain, &protocol);
 }
 
 Notes ReadNotes(int fd) {

@@ -18,6 +18,9 @@ bool Captured(int fd, control::Name* name);
 // AF_INET or AF_INET6. Keeps errno.
 bool FreshTcp(int fd, int* domain);
 
+// A TCP or MPTCP socket of the kernel that listens already. Keeps errno.
+bool ListeningTcp(int fd, int* domain);
+
 // The few things that TCP knows of a socket and a unix socket does not. They are kept on the unix
 // socket, in SO_MAX_PACING_RATE, which does nothing there, so that every fork and holder sees them.
 struct Notes {

@@ -116,10 +116,8 @@ Capture Converse(int engine, int fd, int domain, const control::Address& remote,
   const auto request = RequestFor(fd, domain, remote);
   control::ConnectReply reply;
   if (!SendMessage(engine, &request, sizeof request, fd, false) ||
-      !ReceiveExactly(engine, &reply, sizeof reply) || !AnswerIsOurs(reply.header, sizeof reply)) {
-    Log("connect: the engine gave no proper answer (another version?): kernel TCP");
+      !ReceiveReply(engine, &reply, sizeof reply))
     return Capture::kForbidden;
-  }
   reply.reason[sizeof reply.reason - 1] = 0;
   if (reply.error != 0) {
     Log("connect: not captured (%d): %s", reply.error, reply.reason);
@@ -264,6 +262,7 @@ int Connect(int fd, const sockaddr* address, socklen_t length) {
   }
   if (!ToControl(address, length, &remote)) return -1;
   if (!FreshTcp(fd, &domain)) return Captured(fd, &name) ? ConnectAgain(fd, name) : -1;
+  TellWrongSettings();
   // The kernel's answers: a mapped address on an AF_INET socket, an AF_INET one on AF_INET6.
   if (domain != address->sa_family) return -1;
   if (domain == AF_INET6 && remote.family == 4 && IsV6Only(fd)) return -1;

@@ -1,6 +1,7 @@
 #include "shim/control_client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -106,9 +107,23 @@ bool ReceiveExactly(int socket, void* out, size_t size) {
   return true;
 }
 
-bool AnswerIsOurs(const control::Header& header, size_t size) {
-  return control::HeaderIsOurs(header) && header.verb == control::Verb::kReply &&
-         header.length == size;
+bool ReceiveReply(int socket, void* reply, size_t size) {
+  control::Header header;
+  // An engine of another version answers with a header of that version, and perhaps of that length.
+  bool proper = ReceiveExactly(socket, &header, sizeof header) && header.magic == control::kMagic;
+  if (proper && header.version != control::kVersion) {
+    Log("the engine is of another version than this library (%u, not %u): nothing is captured; end "
+        "it with mptcptls down, and the next program starts its own",
+        header.version, control::kVersion);
+    return false;
+  }
+  proper = proper && header.verb == control::Verb::kReply && header.length == size;
+  memcpy(reply, &header, sizeof header);
+  if (proper &&
+      ReceiveExactly(socket, static_cast<char*>(reply) + sizeof header, size - sizeof header))
+    return true;
+  Log("the engine gave no proper answer");
+  return false;
 }
 
 bool Ask(const void* request, size_t size, int descriptor, control::Reply* reply,
@@ -116,9 +131,8 @@ bool Ask(const void* request, size_t size, int descriptor, control::Reply* reply
   const ErrnoKeeper keeper;
   const int fd = OpenEngine(when_absent);
   if (fd < 0) return false;
-  const bool answered = SendMessage(fd, request, size, descriptor, false) &&
-                        ReceiveExactly(fd, reply, sizeof *reply) &&
-                        AnswerIsOurs(reply->header, sizeof *reply);
+  const bool answered =
+      SendMessage(fd, request, size, descriptor, false) && ReceiveReply(fd, reply, sizeof *reply);
   reply->reason[sizeof reply->reason - 1] = 0;
   close(fd);
   return answered;
@@ -146,8 +160,7 @@ int AskOption(control::Verb verb, int fd, int level, int name, void* value, sock
   if (engine < 0) return ENOPROTOOPT;
   control::OptionReply reply;
   const bool answered = SendMessage(engine, &request, sizeof request, fd, false) &&
-                        ReceiveExactly(engine, &reply, sizeof reply) &&
-                        AnswerIsOurs(reply.header, sizeof reply);
+                        ReceiveReply(engine, &reply, sizeof reply);
   close(engine);
   if (!answered || reply.error < 0) return ENOPROTOOPT;
   if (reply.error == 0 && verb == control::Verb::kGetOption) {
@@ -161,6 +174,16 @@ int AskOption(control::Verb verb, int fd, int level, int name, void* value, sock
 void ProgramName(char (&name)[32]) {
   const ErrnoKeeper keeper;
   memset(name, 0, sizeof name);
+  // A thread may have a name of its own.
+  if (gettid() != getpid()) {
+    const int file = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+    const ssize_t size = file < 0 ? -1 : read(file, name, sizeof name - 1);
+    if (file >= 0) close(file);
+    if (size > 0) {
+      name[strcspn(name, "\n")] = 0;
+      return;
+    }
+  }
   prctl(PR_GET_NAME, name);
 }
 

@@ -22,6 +22,10 @@ bool SendMessage(int socket, const void* message, size_t size, int descriptor, b
 // Reads exactly `size` bytes within kControlWaitMs.
 bool ReceiveExactly(int socket, void* out, size_t size);
 
+// Reads a reply of `size` bytes that begins with a control::Header. False, and said in the log,
+// when it is none, or of another version.
+bool ReceiveReply(int socket, void* reply, size_t size);
+
 // One request, one Reply. False when there is no engine or no proper answer.
 bool Ask(const void* request, size_t size, int descriptor, control::Reply* reply,
          WhenAbsent when_absent = WhenAbsent::kGiveUp);
@@ -33,9 +37,7 @@ int AskResult(uint64_t id);
 // kGetOption or kSetOption on the captured `fd`. 0 or an errno; `length` as for getsockopt().
 int AskOption(control::Verb verb, int fd, int level, int name, void* value, socklen_t* length);
 
-bool AnswerIsOurs(const control::Header& header, size_t size);
-
-// Fills comm of this process.
+// Fills comm of this process, as /proc/PID/comm has it.
 void ProgramName(char (&name)[32]);
 
 }  // namespace mptcptls::shim

@@ -30,6 +30,7 @@ namespace {
 constexpr int64_t kRetryMs = 10'000;
 constexpr int kReadyFd = 3;
 constexpr int kMaxEnvironment = 256;
+constexpr size_t kMaxCause = 384;  // of what an engine says before it gives up
 
 std::atomic<int64_t> not_before{0};  // ms; the last start failed
 
@@ -99,18 +100,25 @@ bool AdoptsOrphans() {
   return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0 && subreaper != 0);
 }
 
-bool AwaitReady(int fd) {
+// 'R' when it is ready, else 'E' and what its log says; `why` is left alone when it says nothing.
+bool AwaitReady(int fd, char (&why)[kMaxCause]) {
   const int64_t deadline = NowMs() + kControlWaitMs;
   for (int64_t left; (left = deadline - NowMs()) > 0;) {
     pollfd ready{fd, POLLIN, 0};
     if (poll(&ready, 1, static_cast<int>(left)) <= 0) continue;
-    char byte = 0;
-    return read(fd, &byte, 1) == 1 && byte == 'R';
+    char text[kMaxCause];
+    const ssize_t size = read(fd, text, sizeof text);
+    if (size > 0 && text[0] == 'R') return true;
+    if (size > 1 && text[0] == 'E') {
+      memcpy(why, text + 1, static_cast<size_t>(size) - 1);
+      why[size - 1] = 0;
+    }
+    return false;
   }
   return false;
 }
 
-bool Spawn(const char* path) {
+bool Spawn(const char* path, char (&why)[kMaxCause]) {
   int ready[2];
   if (pipe2(ready, O_CLOEXEC) != 0) return false;
   char* environment[kMaxEnvironment + 1];
@@ -134,7 +142,7 @@ bool Spawn(const char* path) {
   close(ready[1]);
   while (!once && child > 0 && waitpid(child, nullptr, __WCLONE) < 0 && errno == EINTR) {
   }
-  const bool is_ready = child > 0 && AwaitReady(ready[0]);
+  const bool is_ready = child > 0 && AwaitReady(ready[0], why);
   close(ready[0]);
   return is_ready;
 }
@@ -144,13 +152,17 @@ bool Spawn(const char* path) {
 bool StartEngine() {
   const ErrnoKeeper keeper;
   if (geteuid() != 0 || NowMs() < not_before.load(std::memory_order_relaxed)) return false;
-  char path[PATH_MAX];
+  char path[PATH_MAX] = "";
+  char why[kMaxCause] = "it did not become ready; run it by hand to see why";
   if (!EnginePath(path) || access(path, X_OK) != 0) {
-    Log("there is no engine to start: kernel TCP; set MPTCPTLS_ENGINE to mptcptlsd's path");
-  } else if (Spawn(path)) {
+    static std::atomic<bool> told{false};
+    if (!told.exchange(true))
+      Log("there is no engine to start (%s: %s): set MPTCPTLS_ENGINE to mptcptlsd's path", path,
+          strerrordesc_np(errno));
+  } else if (Spawn(path, why)) {
     return true;
   } else {
-    Log("%s did not become ready: kernel TCP for ten seconds; run it by hand to see why", path);
+    Log("%s does not start, and is not tried again for ten seconds: %s", path, why);
   }
   not_before.store(NowMs() + kRetryMs, std::memory_order_relaxed);
   return false;

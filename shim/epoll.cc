@@ -9,6 +9,7 @@
 #include <atomic>
 
 #include "shim/captured.h"
+#include "shim/inherited.h"
 #include "shim/real.h"
 #include "shim/settings.h"
 
@@ -83,8 +84,8 @@ bool IsTracked(int fd) {
 void Remember(int set, int operation, int fd, const epoll_event* event) {
   const ErrnoKeeper keeper;
   int domain = 0;
-  if (operation == EPOLL_CTL_ADD && real::SocketIsHidden() && !IsTracked(fd) &&
-      FreshTcp(fd, &domain))
+  if (operation == EPOLL_CTL_ADD && !IsTracked(fd) &&
+      ((real::SocketIsHidden() && FreshTcp(fd, &domain)) || ListeningTcp(fd, &domain)))
     TrackFresh(fd);
   const Entry tracked(fd, false);
   if (!tracked || !tracked->fresh) return;
@@ -152,6 +153,7 @@ bool ReplaceDescriptor(int source, int fd, bool final) {
 
 MPTCPTLS_HOOK int epoll_ctl(int set, int operation, int fd, epoll_event* event) noexcept {
   using namespace mptcptls::shim;
+  if (operation == EPOLL_CTL_ADD && Enabled()) AdoptInherited(fd);
   const int result = real::epoll_ctl()(set, operation, fd, event);
   if (result == 0 && Enabled()) Remember(set, operation, fd, event);
   return result;

@@ -1,5 +1,7 @@
 // bind() and listen(): a TCP listener becomes a listening unix socket to which the engine connects
 // (engine/control.h, "listen").
+#include "shim/listen.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -20,7 +22,7 @@
 namespace mptcptls::shim {
 namespace {
 
-constexpr int kKernel = -1;
+constexpr int kKernel = kKernelListens;
 
 // What the socket is bound to; a port is chosen first where the program chose none, as listen()
 // does.
@@ -78,7 +80,7 @@ int Capture(int unix_socket, int fd, int domain, const control::Address& bound, 
   const auto request = RequestFor(fd, domain, bound, backlog, address, length);
   control::Reply reply;
   if (!Ask(&request, sizeof request, fd, &reply, WhenAbsent::kStart)) {
-    Log("listen: no engine, or one of another version");
+    Log("listen: no engine that answers: not captured");
     return forbidden;
   }
   if (reply.error != 0) Log("listen: not captured (%d): %s", reply.error, reply.reason);
@@ -88,25 +90,6 @@ int Capture(int unix_socket, int fd, int domain, const control::Address& bound, 
   if (!ReplaceDescriptor(unix_socket, fd, true)) return forbidden;
   MarkListener(fd);
   return 0;
-}
-
-// kKernel, 0 or an errno.
-int Listen(int fd, int backlog) {
-  control::Name name;
-  int domain = 0;
-  control::Address bound;
-  if (!FreshTcp(fd, &domain)) {
-    if (Captured(fd, &name) && name.role != control::Role::kListener) return EINVAL;
-    return kKernel;  // a captured listener too: its unix socket has the backlog
-  }
-  if (!BoundAddress(fd, domain, &bound) ||
-      !Capturable(Purpose::kListen, bound, CaptureLocal(), Setting("MPTCPTLS_BYPASS")))
-    return kKernel;
-  const int unix_socket = real::socket()(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (unix_socket < 0) return Required() ? ENETDOWN : kKernel;
-  const int result = Capture(unix_socket, fd, domain, bound, backlog);
-  close(unix_socket);
-  return result;
 }
 
 // A program that is gone may have left its listener with the engine (ARCHITECTURE.md 3). True when
@@ -121,6 +104,28 @@ bool Reaped(int fd, const sockaddr* address, socklen_t length) {
 }
 
 }  // namespace
+
+int Listen(int fd, int backlog) {
+  control::Name name;
+  int domain = 0;
+  control::Address bound;
+  if (!FreshTcp(fd, &domain)) {
+    if (Captured(fd, &name) && name.role != control::Role::kListener) return EINVAL;
+    // A captured listener is the kernel's too: its unix socket has the backlog. Another one that
+    // listens already was made where we were not: by the process that this one has it from.
+    if (!ListeningTcp(fd, &domain)) return kKernel;
+  }
+  TellWrongSettings();
+  if (!BoundAddress(fd, domain, &bound) ||
+      !Capturable(Purpose::kListen, bound, CaptureLocal(), Setting("MPTCPTLS_BYPASS")))
+    return kKernel;
+  const int unix_socket = real::socket()(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (unix_socket < 0) return Required() ? ENETDOWN : kKernel;
+  const int result = Capture(unix_socket, fd, domain, bound, backlog);
+  close(unix_socket);
+  return result;
+}
+
 }  // namespace mptcptls::shim
 
 MPTCPTLS_HOOK int bind(int fd, const sockaddr* address, socklen_t length) noexcept {

@@ -1,24 +1,11 @@
 #include "shim/policy.h"
 
-#include <arpa/inet.h>
 #include <string.h>
+
+#include "engine/variables.h"
 
 namespace mptcptls::shim {
 namespace {
-
-constexpr size_t kMaxEntry = 64;
-
-// Decimal, to the end of the text; -1 when it is none or above `limit`.
-int ToNumber(const char* text, int limit) {
-  if (*text == 0) return -1;
-  int value = 0;
-  for (; *text != 0; ++text) {
-    if (*text < '0' || *text > '9') return -1;
-    value = value * 10 + (*text - '0');
-    if (value > limit) return -1;
-  }
-  return value;
-}
 
 bool SamePrefix(const uint8_t* a, const uint8_t* b, int bits) {
   const size_t whole = static_cast<size_t>(bits / 8);
@@ -27,17 +14,9 @@ bool SamePrefix(const uint8_t* a, const uint8_t* b, int bits) {
   return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
 }
 
-bool EntryMatches(char* entry, const control::Address& address) {
-  if (entry[0] == ':' && entry[1] != ':') return ToNumber(entry + 1, 65535) == address.port;
-  int bits = address.family == 4 ? 32 : 128;
-  if (char* const slash = strchr(entry, '/')) {
-    *slash = 0;
-    bits = ToNumber(slash + 1, bits);
-    if (bits < 0) return false;
-  }
-  uint8_t bytes[16];
-  if (inet_pton(address.family == 4 ? AF_INET : AF_INET6, entry, bytes) != 1) return false;
-  return SamePrefix(bytes, address.bytes, bits);
+bool EntryMatches(const variables::BypassEntry& entry, const control::Address& address) {
+  if (entry.family == 0) return entry.port == address.port;
+  return entry.family == address.family && SamePrefix(entry.bytes, address.bytes, entry.bits);
 }
 
 bool AllZero(const control::Address& a) {
@@ -62,17 +41,11 @@ bool SpecialAddress(const control::Address& a) {
 
 bool Bypassed(const char* list, const control::Address& address) {
   if (list == nullptr) return false;
-  while (*list != 0) {
-    list += strspn(list, ", ");
-    const size_t length = strcspn(list, ", ");
-    char entry[kMaxEntry];
-    if (length > 0 && length < sizeof entry) {
-      memcpy(entry, list, length);
-      entry[length] = 0;
-      if (EntryMatches(entry, address)) return true;
-    }
-    list += length;
-  }
+  const char* text;
+  size_t length;
+  for (variables::BypassEntry entry; variables::NextEntry(&list, &text, &length);)
+    if (variables::ReadBypassEntry(text, length, &entry) && EntryMatches(entry, address))
+      return true;
   return false;
 }
 

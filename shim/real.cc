@@ -54,6 +54,8 @@ __attribute__((constructor)) void ResolveAll() {
   real::fexecve();
   real::posix_spawn();
   real::posix_spawnp();
+  real::system();
+  real::popen();
   const int saved = errno;
   socket_is_hidden = IsHidden();
   errno = saved;

@@ -5,6 +5,8 @@
 #define MPTCPTLS_SHIM_REAL_H_
 
 #include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -72,5 +74,7 @@ MPTCPTLS_REAL(execveat)
 MPTCPTLS_REAL(fexecve)
 MPTCPTLS_REAL(posix_spawn)
 MPTCPTLS_REAL(posix_spawnp)
+MPTCPTLS_REAL(system)
+MPTCPTLS_REAL(popen)
 
 #endif  // MPTCPTLS_SHIM_REAL_H_

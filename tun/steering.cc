@@ -25,6 +25,7 @@ struct State {
   std::vector<NextHop> next_hops;
   std::vector<PortRange> source_ports;
   std::vector<SteeredListener> listeners;
+  std::set<KernelConnection> spared;
 };
 
 auto Essence(const UplinkAddress& u) { return std::tuple(u.ifindex, u.ifname, u.address); }
@@ -207,6 +208,8 @@ class TableText {
     const std::string into4 = absl::StrCat(" fwd ip to ", kTunNextHop4, " device \"", tun_, "\"\n");
     const std::string into6 =
         absl::StrCat(" fwd ip6 to ", kTunNextHop6, " device \"", tun_, "\"\n");
+    Spare(Family::kV4);
+    Spare(Family::kV6);
     absl::StrAppend(&text_, "ip daddr @address4 tcp dport @taken4", into4);
     absl::StrAppend(&text_, "ip daddr . tcp dport @listen4", into4);
     absl::StrAppend(&text_, "ip6 daddr @address6 tcp dport @taken6", into6);
@@ -220,6 +223,19 @@ class TableText {
                     "{ destination-unreachable, packet-too-big, time-exceeded } ",
                     "@th,112,8 6 @th,384,16 @quoted6", into6);
     absl::StrAppend(&text_, "}\n");
+  }
+
+  void Spare(Family family) {
+    Elements spared;
+    for (const auto& [local, remote] : state_.spared) {
+      if (local.address.family == family)
+        spared.insert(absl::StrCat(remote.address.ToString(), " . ", remote.port, " . ",
+                                   local.address.ToString(), " . ", local.port));
+    }
+    if (spared.empty()) return;
+    const char* ip = Name(family);
+    absl::StrAppend(&text_, ip, " saddr . tcp sport . ", ip, " daddr . tcp dport { ",
+                    Joined(spared), " } accept\n");
   }
 
   const std::string& table_;
@@ -240,13 +256,15 @@ class NftSteering : public Steering {
   bool Apply(const std::vector<UplinkAddress>& uplinks, const std::vector<NextHop>& next_hops,
              const std::vector<PortRange>& source_ports,
              const std::vector<SteeredListener>& listeners, std::string* error) override {
-    State wanted{uplinks, next_hops, source_ports, listeners};
-    const bool same_rules =
-        !stale_ && SameEssence(uplinks, state_.uplinks) && SameEssence(next_hops, state_.next_hops);
+    State wanted{uplinks, next_hops, source_ports, listeners, spared_};
+    const bool same_rules = !stale_ && SameEssence(uplinks, state_.uplinks) &&
+                            SameEssence(next_hops, state_.next_hops) && spared_ == state_.spared;
     if (same_rules ? !UpdatePorts(wanted, error) : !Rebuild(wanted, error)) return false;
     state_ = std::move(wanted);
     return true;
   }
+
+  void Spare(std::set<KernelConnection> connections) override { spared_ = std::move(connections); }
 
   std::vector<std::string> Describe() const override;
 
@@ -282,6 +300,7 @@ class NftSteering : public Steering {
   std::string tun_name_;
   std::string table_;
   State state_;
+  std::set<KernelConnection> spared_;  // from the next Apply() on
   bool installed_ = false;
   bool stale_ = false;  // the last rebuild failed
 };

@@ -7,10 +7,12 @@
 #define MPTCPTLS_TUN_STEERING_H_
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "stack/types.h"
+#include "tun/kernel_connections.h"
 #include "tun/uplinks.h"
 
 namespace mptcptls {
@@ -43,6 +45,10 @@ class Steering {
                      const std::vector<NextHop>& next_hops,
                      const std::vector<PortRange>& source_ports,
                      const std::vector<SteeredListener>& listeners, std::string* error) = 0;
+
+  // From the next Apply() on these are not steered, whatever port is: rules are reloaded when they
+  // change.
+  virtual void Spare(std::set<KernelConnection> connections) = 0;
 
   // What stands on the host now, one line each, for `mptcptls status`.
   virtual std::vector<std::string> Describe() const = 0;

@@ -96,16 +96,21 @@ TEST_F(BadInput, ForeignHolderOfTheNameIsNoEngine) {
   EXPECT_THAT(FailsOnlyWhenRequired(), HasSubstr("neither root nor this user"));
 }
 
+// One line says so, with both versions.
 TEST_F(BadInput, EngineOfAnotherVersionIsNoEngine) {
   auto reply = control::Make<control::Reply>(control::Verb::kReply);
   reply.error = control::kErrorVersion;
-  {
-    const FalseEngine older(lab_.client(), 0, BytesOf(reply));
-    EXPECT_THAT(FailsOnlyWhenRequired(), HasSubstr("another version"));
+  for (const uint32_t version : {control::kVersion - 1, control::kVersion + 1}) {
+    reply.header.version = version;
+    const FalseEngine other(lab_.client(), 0, BytesOf(reply) + std::string(version * 99, '\0'));
+    const std::string says = FailsOnlyWhenRequired();
+    EXPECT_THAT(says,
+                HasSubstr("the engine is of another version than this library (" +
+                          std::to_string(version) + ", not " + std::to_string(control::kVersion) +
+                          "): nothing is captured; end "
+                          "it with mptcptls down"));
+    EXPECT_EQ(says.find("mptcptls["), says.rfind("mptcptls[")) << says;
   }
-  reply.header.version = control::kVersion + 1;
-  const FalseEngine newer(lab_.client(), 0, BytesOf(reply) + std::string(500, '\0'));
-  EXPECT_THAT(FailsOnlyWhenRequired(), HasSubstr("another version"));
 }
 
 // ---- The engine's socket
@@ -334,7 +339,10 @@ TEST_F(BadConfiguration, IsRefusedWithItsPlace) {
 TEST_F(BadConfiguration, MeansNoEngineForPrograms) {
   const std::string file = Write("idle_timeout = \"soon\"\n");
   EXPECT_THAT(FailsOnlyWhenRequired({"MPTCPTLS_CONFIG=" + file}),
-              HasSubstr("run it by hand to see why"));
+              HasSubstr("does not start, and is not tried again for ten seconds: " + file +
+                        ":1:16: a whole number"));
+  EXPECT_THAT(FailsOnlyWhenRequired({"MPTCPTLS_CONFIG=/no/such/file"}),
+              HasSubstr(": cannot read /no/such/file: No such file"));
 }
 
 }  // namespace

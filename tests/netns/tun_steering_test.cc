@@ -1,7 +1,17 @@
 // The TUN device and the nftables table between two hosts joined by a veth pair.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <set>
+#include <string>
 
 #include "tests/netns/tun_hosts.h"
+#include "tun/kernel_connections.h"
 
 namespace mptcptls {
 namespace {
@@ -52,6 +62,80 @@ TEST_F(TwoHosts, LargeSegmentArrivesWhole) {
     EXPECT_EQ(offload.gso_size, 1400);
     EXPECT_EQ(offload.tcp_offset, tcp);
     EXPECT_EQ(offload.header_length, tcp + 20);
+  }
+}
+
+// What the kernel's own sockets have between them, on a port that is not steered.
+class KernelPair {
+ public:
+  KernelPair(const Namespace& from, const Namespace& to, const char* address, uint16_t port) {
+    sockaddr_storage there{};
+    socklen_t length = sizeof(sockaddr_in);
+    auto* const four = reinterpret_cast<sockaddr_in*>(&there);
+    auto* const six = reinterpret_cast<sockaddr_in6*>(&there);
+    const bool is_six = std::string(address).find(':') != std::string::npos;
+    there.ss_family = is_six ? AF_INET6 : AF_INET;
+    four->sin_port = htons(port);  // at the same place in both
+    if (is_six) length = sizeof *six;
+    inet_pton(there.ss_family, address,
+              is_six ? static_cast<void*>(&six->sin6_addr) : static_cast<void*>(&four->sin_addr));
+    const auto* const generic = reinterpret_cast<const sockaddr*>(&there);
+    {
+      const Namespace::Scope scope(to);
+      listener_ = socket(there.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      EXPECT_EQ(bind(listener_, generic, length), 0);
+      EXPECT_EQ(listen(listener_, 1), 0);
+    }
+    const Namespace::Scope scope(from);
+    client_ = socket(there.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(connect(client_, generic, length), 0) << strerror(errno);
+    server_ = accept(listener_, nullptr, nullptr);
+    EXPECT_GE(server_, 0);
+  }
+  ~KernelPair() {
+    for (const int fd : {listener_, client_, server_}) close(fd);
+  }
+  KernelPair(const KernelPair&) = delete;
+  KernelPair& operator=(const KernelPair&) = delete;
+
+  void Send() const { EXPECT_EQ(send(client_, "x", 1, 0), 1); }
+  bool Arrived() const {
+    char byte;
+    return recv(server_, &byte, 1, MSG_DONTWAIT) == 1;
+  }
+
+ private:
+  int listener_ = -1, client_ = -1, server_ = -1;
+};
+
+TEST_F(TwoHosts, TheKernelKeepsTheConnectionsThatAreSpared) {
+  for (const char* address : {"10.0.1.2", "fd01::2"}) {
+    SCOPED_TRACE(address);
+    const KernelPair pair(left_net, right_net, address, 444);
+    std::optional<std::set<KernelConnection>> spared;
+    {
+      const Namespace::Scope scope(right_net);
+      spared = KernelConnectionsOn(444);
+      EXPECT_EQ(KernelConnectionsOn(443), std::set<KernelConnection>());
+    }
+    ASSERT_TRUE(spared);
+    ASSERT_EQ(spared->size(), 1u);
+    EXPECT_EQ(spared->begin()->local.ToString(), Endpoint({Ip(address), 444}).ToString());
+    right->listeners.push_back({Ip(address), 444});
+    right->steering->Spare(*spared);
+    ASSERT_TRUE(right->Refresh()) << right->error;
+    pair.Send();
+    EXPECT_TRUE(Eventually([&] { return pair.Arrived(); }));
+    EXPECT_FALSE(HasPacket(*right->tun));
+    // And what is not spared is not the kernel's.
+    right->steering->Spare({});
+    ASSERT_TRUE(right->Refresh()) << right->error;
+    pair.Send();
+    Offload offload;
+    EXPECT_FALSE(Receive(*right->tun, &offload).empty());
+    EXPECT_FALSE(pair.Arrived());
+    right->listeners.pop_back();
+    ASSERT_TRUE(right->Refresh()) << right->error;
   }
 }
 

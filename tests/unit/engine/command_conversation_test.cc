@@ -106,10 +106,26 @@ TEST(CommandConversation, AnotherVersionIsNamedWhicheverWayTheEngineSaysIt) {
         TakeRequest(connection);
         SendReply(connection, c.error, "", "", c.version);
       });
-      EXPECT_THAT(Message(FetchStatus().status()),
-                  HasSubstr("kill " + std::to_string(engine.pid())));
+      const std::string versions = "(" + std::to_string(c.version) + ", not " +
+                                   std::to_string(control::kVersion) + "): end it (mptcptls down)";
+      EXPECT_THAT(Message(FetchStatus().status()), HasSubstr(versions));
     });
   }
+}
+
+TEST(CommandConversation, DownEndsAnEngineOfAnotherVersion) {
+  RUN_IN_FRESH_NAMESPACE([&] {
+    const FakeEngine engine([&](int connection) {
+      TakeRequest(connection);
+      SendReply(connection, control::kErrorVersion, "", "", control::kVersion + 1);
+      pause();
+    });
+    EXPECT_EQ(TakeDown(), kSuccess);
+    siginfo_t end = {};
+    EXPECT_EQ(waitid(P_PID, static_cast<id_t>(engine.pid()), &end, WEXITED | WNOHANG | WNOWAIT), 0);
+    EXPECT_EQ(end.si_code, CLD_KILLED);
+    EXPECT_EQ(end.si_status, SIGTERM);
+  });
 }
 
 TEST(CommandConversation, NoiseInsteadOfAReplyIsAnError) {

@@ -38,7 +38,7 @@ Endpoint At(const std::string& address, uint16_t port) {
 }
 
 bool Bypasses(const std::string& match, const std::string& address, uint16_t port) {
-  return Parsed("bypass = [\"" + match + "\"]").Bypassed(At(address, port));
+  return Parsed("bypass = [\"" + match + "\"]").BypassReason(At(address, port), false, "") != "";
 }
 
 // ---- What it says
@@ -59,9 +59,9 @@ TEST(Config, EmptyFileMeansTheDefaults) {
   EXPECT_EQ(config.receive_buffer, 12u << 20);
   EXPECT_EQ(config.token_server_id_bits, 0u);
   EXPECT_EQ(config.token_server_id, 0);
-  EXPECT_FALSE(config.Bypassed(At("192.0.2.1", 443)));
+  EXPECT_EQ(config.BypassReason(At("192.0.2.1", 443), false, "curl"), "");
   EXPECT_FALSE(config.ListenAllowed(At("192.0.2.1", 443)));
-  EXPECT_EQ(config.RuleFor(At("192.0.2.1", 443), false), std::nullopt);
+  EXPECT_EQ(config.AuthFor(At("192.0.2.1", 443), false, "curl"), std::nullopt);
 }
 
 TEST(Config, EveryKeyIsTaken) {
@@ -115,9 +115,9 @@ scheduler = "redundant"
   EXPECT_TRUE(config.ListenAllowed(At("192.0.2.1", 443)));
   EXPECT_FALSE(config.ListenAllowed(At("192.0.2.1", 444)));
   EXPECT_TRUE(config.ListenAllowed(At("::", 8443)));
-  EXPECT_TRUE(config.Bypassed(At("10.255.255.255", 1)));
-  EXPECT_TRUE(config.Bypassed(At("fd12::1", 443)));
-  EXPECT_FALSE(config.Bypassed(At("2001:db8::1", 443)));
+  EXPECT_NE(config.BypassReason(At("10.255.255.255", 1), false, "curl"), "");
+  EXPECT_NE(config.BypassReason(At("fd12::1", 443), false, "curl"), "");
+  EXPECT_EQ(config.BypassReason(At("2001:db8::1", 443), false, "curl"), "");
   EXPECT_EQ(config.tcp, (TcpPolicy{CongestionAlgorithm::kNewReno, false, EcnMode::kAsk}));
   EXPECT_EQ(config.scheduler, SchedulerKind::kRoundRobin);
   EXPECT_EQ(config.send_buffer, 65536u);
@@ -138,11 +138,11 @@ scheduler = "redundant"
   EXPECT_EQ(config.uplinks[0].family, Family::kV6);
   EXPECT_EQ(config.uplinks[1].use, UplinkUse::kMetered);
   EXPECT_EQ(config.uplinks[1].subflows, 3u);
-  EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), false), AuthPolicy::kTls);
-  EXPECT_EQ(config.RuleFor(At("198.51.100.7", 443), true), AuthPolicy::kKeys);
-  EXPECT_EQ(config.RuleFor(At("198.51.101.7", 443), false), std::nullopt);
-  EXPECT_EQ(config.SchedulerFor(At("198.51.100.7", 443), true), SchedulerKind::kRedundant);
-  EXPECT_EQ(config.SchedulerFor(At("198.51.100.7", 443), false), std::nullopt);
+  EXPECT_EQ(config.AuthFor(At("198.51.100.7", 443), false, "curl"), AuthPolicy::kTls);
+  EXPECT_EQ(config.AuthFor(At("198.51.100.7", 443), true, "curl"), AuthPolicy::kKeys);
+  EXPECT_EQ(config.AuthFor(At("198.51.101.7", 443), false, "curl"), std::nullopt);
+  EXPECT_EQ(config.SchedulerFor(At("198.51.100.7", 443), true, "curl"), SchedulerKind::kRedundant);
+  EXPECT_EQ(config.SchedulerFor(At("198.51.100.7", 443), false, "curl"), std::nullopt);
 }
 
 // ---- Uplinks
@@ -210,17 +210,72 @@ rule = [
   { to = "0.0.0.0/0", auth = "auto" },
 ]
 )");
-  EXPECT_EQ(config.RuleFor(At("192.0.2.1", 443), false), AuthPolicy::kTcp);
-  EXPECT_EQ(config.RuleFor(At("192.0.2.2", 443), false), AuthPolicy::kTls);
-  EXPECT_EQ(config.RuleFor(At("198.51.100.1", 443), false), AuthPolicy::kKeys);
-  EXPECT_EQ(config.RuleFor(At("198.51.100.1", 444), false), AuthPolicy::kAuto);
-  EXPECT_EQ(config.RuleFor(At("2001:db8::1", 444), false), std::nullopt);
-  EXPECT_EQ(config.RuleFor(At("192.0.2.1", 443), true), std::nullopt) << "no rule for listeners";
+  EXPECT_EQ(config.AuthFor(At("192.0.2.1", 443), false, "curl"), AuthPolicy::kTcp);
+  EXPECT_EQ(config.AuthFor(At("192.0.2.2", 443), false, "curl"), AuthPolicy::kTls);
+  EXPECT_EQ(config.AuthFor(At("198.51.100.1", 443), false, "curl"), AuthPolicy::kKeys);
+  EXPECT_EQ(config.AuthFor(At("198.51.100.1", 444), false, "curl"), AuthPolicy::kAuto);
+  EXPECT_EQ(config.AuthFor(At("2001:db8::1", 444), false, "curl"), std::nullopt);
+  EXPECT_EQ(config.AuthFor(At("192.0.2.1", 443), true, "curl"), std::nullopt)
+      << "no rule for listeners";
+}
+
+TEST(Config, ARuleIsForAProgramByItsName) {
+  const Config config = Parsed(R"(
+rule = [
+  { program = "curl", auth = "tls" },
+  { program = "git*", to = "[2001:db8::/32]:443", auth = "keys" },
+  { program = "ngin[x]", listen = 443, scheduler = "ecf" },
+]
+)");
+  EXPECT_EQ(config.AuthFor(At("192.0.2.1", 1), false, "curl"), AuthPolicy::kTls);
+  EXPECT_EQ(config.AuthFor(At("192.0.2.1", 1), true, "curl"), AuthPolicy::kTls) << "listeners too";
+  EXPECT_EQ(config.AuthFor(At("192.0.2.1", 1), false, "curl2"), std::nullopt);
+  EXPECT_EQ(config.AuthFor(At("192.0.2.1", 1), false, ""), std::nullopt);
+  // All conditions of a rule must hold.
+  EXPECT_EQ(config.AuthFor(At("2001:db8::1", 443), false, "git-remote-http"), AuthPolicy::kKeys);
+  EXPECT_EQ(config.AuthFor(At("2001:db8::1", 443), true, "git-remote-http"), std::nullopt);
+  EXPECT_EQ(config.AuthFor(At("2001:db8::1", 444), false, "git-remote-http"), std::nullopt);
+  EXPECT_EQ(config.AuthFor(At("2001:db9::1", 443), false, "git-remote-http"), std::nullopt);
+  EXPECT_EQ(config.AuthFor(At("2001:db8::1", 443), false, "ssh"), std::nullopt);
+  EXPECT_EQ(config.SchedulerFor(At("192.0.2.1", 443), true, "nginx"), SchedulerKind::kEcf);
+  EXPECT_EQ(config.SchedulerFor(At("192.0.2.1", 443), false, "nginx"), std::nullopt);
+}
+
+TEST(Config, TheFirstRuleThatSaysBypassDecides) {
+  const Config config = Parsed(R"(
+bypass = ["10.0.0.0/8"]
+[[rule]]
+program = "curl"
+to = ":8443"
+bypass = false
+[[rule]]
+program = "curl"
+auth = "tls"
+[[rule]]
+program = "curl"
+bypass = true
+[[rule]]
+program = "curl"
+to = "10.0.0.1"
+bypass = false
+)");
+  const auto reason = [&](const char* address, uint16_t port, const char* program) {
+    return config.BypassReason(At(address, port), false, program);
+  };
+  EXPECT_EQ(reason("192.0.2.1", 443, "curl"), "bypassed by the rule in line 10 of /etc/test.toml");
+  EXPECT_EQ(config.BypassReason(At("192.0.2.1", 443), true, "curl"),
+            "bypassed by the rule in line 10 of /etc/test.toml");
+  EXPECT_EQ(reason("192.0.2.1", 8443, "curl"), "");
+  EXPECT_EQ(reason("192.0.2.1", 443, "wget"), "");
+  EXPECT_EQ(reason("10.0.0.1", 8443, "curl"), "bypassed by the configuration") << "in any case";
+  EXPECT_EQ(config.AuthFor(At("192.0.2.1", 8443), false, "curl"), AuthPolicy::kTls);
 }
 
 TEST(Config, MatchesAreWrittenInManyWays) {
   EXPECT_TRUE(Bypasses("443", "2001:db8::1", 443));
   EXPECT_FALSE(Bypasses("443", "2001:db8::1", 444));
+  EXPECT_TRUE(Bypasses(":443", "192.0.2.1", 443));
+  EXPECT_FALSE(Bypasses(":443", "192.0.2.1", 444));
   EXPECT_TRUE(Bypasses("10.0.0.1", "10.0.0.1", 1));
   EXPECT_FALSE(Bypasses("10.0.0.1", "10.0.0.2", 1));
   EXPECT_TRUE(Bypasses("10.0.0.1:443", "10.0.0.1", 443));
@@ -236,6 +291,9 @@ TEST(Config, MatchesAreWrittenInManyWays) {
   EXPECT_TRUE(Bypasses("[2001:db8::1]:443", "2001:db8::1", 443));
   EXPECT_FALSE(Bypasses("[2001:db8::1]:443", "2001:db8::1", 444));
   EXPECT_TRUE(Bypasses("[2001:db8::]/32", "2001:db8::9", 1));
+  EXPECT_TRUE(Bypasses("[2001:db8::/32]:443", "2001:db8::9", 443));
+  EXPECT_FALSE(Bypasses("[2001:db8::/32]:443", "2001:db8::9", 444));
+  EXPECT_FALSE(Bypasses("[2001:db8::/32]:443", "2001:db9::9", 443));
   EXPECT_TRUE(Bypasses("::/0", "2001:db8::9", 1));
   EXPECT_TRUE(Bypasses("::ffff:10.0.0.0/104", "10.1.1.1", 1)) << "mapped is IPv4";
   EXPECT_FALSE(Bypasses("::ffff:10.0.0.0/104", "11.1.1.1", 1));
@@ -277,7 +335,7 @@ TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
        "\"round-robin\" is meant here"},
       {"scheduler = 1", "1:13", "one of \"blest\", \"ecf\","},
       {"[[rule]]\nto = 443\nscheduler = \"BLEST\"", "3:13", "one of \"blest\", \"ecf\","},
-      {"[[rule]]\nscheduler = \"ecf\"", "1:1", "one of to and listen"},
+      {"[[rule]]\nscheduler = \"ecf\"", "1:1", "[[rule]] with program, to or listen, and"},
       {"ecn = true", "1:7", "one of \"answer\", \"ask\", \"off\" is meant here"},
       {"pacing = 1", "1:10", "true or false is meant here"},
       {"token_server_id_bits = 0", "1:24", "a whole number from 1 to 16"},
@@ -305,14 +363,23 @@ TEST(Config, EveryErrorNamesItsPlaceAndARemedy) {
        "one of \"backup\", \"metered\", \"never\", \"normal\""},
       {"[[uplink]]\nname = \"eth0\"\nfamily = 4", "3:10", "one of \"ipv4\", \"ipv6\""},
       {"[[uplink]]\nname = \"eth0\"\nsubflows = 33", "3:12", "from 1 to 32"},
-      {"rule = [1]", "1:9", "[[rule]] with to or listen, and auth or scheduler"},
-      {"[[rule]]\nto = 443", "1:1", "a rule needs auth or scheduler"},
-      {"[[rule]]\nauth = \"tls\"", "1:1", "one of to and listen"},
-      {"[[rule]]\nto = 443\nlisten = 443\nauth = \"tls\"", "1:1", "two rules where both count"},
+      {"rule = [1]", "1:9", "[[rule]] with program, to or listen, and auth, scheduler"},
+      {"[[rule]]\nto = 443", "1:1", "and auth, scheduler or bypass, is meant here"},
+      {"[[rule]]\nauth = \"tls\"", "1:1", "[[rule]] with program, to or listen, and"},
+      {"[[rule]]\nprogram = \"curl\"", "1:1", "and auth, scheduler or bypass, is meant here"},
+      {"[[rule]]\nprogram = \"\"\nbypass = true", "2:11", "the name of a process"},
+      {"[[rule]]\nprogram = 1\nbypass = true", "2:11", "a text in quotes"},
+      {"[[rule]]\nprogram = \"/usr/bin/curl\"\nbypass = true", "2:11", "as /proc/PID/comm has it"},
+      {"[[rule]]\nprogram = \"gnome-shell-calendar\"\nbypass = true", "2:11",
+       "\"gnome-shell-cal\" is meant here"},
+      {"[[rule]]\nprogram = \"curl\"\nbypass = 1", "3:10", "true or false"},
+      {"[[rule]]\nto = \":0\"\nbypass = true", "2:6", "a port, an address, a network"},
+      {"[[rule]]\nto = 443\nlisten = 443\nauth = \"tls\"", "1:1",
+       "two rules are meant where both count"},
       {"[[rule]]\nto = 443\nauth = \"TLS\"", "3:8", "\"auto\", \"tls\", \"keys\" or \"tcp\""},
       {"[[rule]]\nto = 443\nauth = 1", "3:8", "\"auto\", \"tls\", \"keys\" or \"tcp\""},
       {"[[rule]]\nfrom = 443", "2:8",
-       "unknown key \"from\"; known here are: auth, listen, scheduler, to"},
+       "unknown key \"from\"; known here are: auth, bypass, listen, program, scheduler, to"},
       {"\n\nidle_timout = 5", "3:15", "unknown key \"idle_timout\"; known here are: bypass, "},
       {"[engine]\nidle_timeout = 5", "1:1", "unknown key \"engine\""},
       {"idle_timeout = 5\nidle_timeout = 6", "2:", "idle_timeout"},
@@ -340,7 +407,10 @@ TEST(Config, HostileMatchesAreRefused) {
                            "10.0.0.1:0",
                            "10.0.0.1:65536",
                            "10.0.0.1:443:1",
-                           ":443",
+                           ":",
+                           ":0",
+                           ":443:",
+                           ":65536",
                            "10.0.0.0/33",
                            "10.0.0.0/",
                            "10.0.0.0/-1",
@@ -365,7 +435,6 @@ TEST(Config, HostileMatchesAreRefused) {
                            "/",
                            "[",
                            "]",
-                           ":",
                            "::ffff:0.0.0.0/8"}) {
     EXPECT_THAT(ErrorOf("bypass = [\"" + std::string(text) + "\"]"), HasSubstr("is meant here"))
         << text;

@@ -42,9 +42,12 @@ int main(int argc, char** argv) {
     perror("/proc/self/exe");
     return 1;
   }
-  // For the test of a variable that is wrong from the beginning.
-  if (argc == 2 && std::string_view(argv[1]) == "--say-scheduler-twice") {
+  // For the tests of variables that are wrong from the beginning, and of a program that clears its
+  // environment.
+  const std::string_view what = argc >= 2 ? argv[1] : "";
+  if (what == "--tell-twice") {
     for (int i = 0; i < 2; ++i) {
+      mptcptls::shim::TellWrongSettings();
       printf("%d\n", static_cast<int>(mptcptls::shim::SchedulerSetting()));
       fflush(stdout);
     }

@@ -1,15 +1,19 @@
 // What settings_main.cc set, as the shim and the programs that it starts see it.
 #include "shim/settings.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace mptcptls::shim {
 namespace {
@@ -74,12 +78,25 @@ char* const kBare[] = {one, nullptr};
 char* const kEmpty[] = {nullptr};
 char* const kOwn[] = {own_preload, own_require, nullptr};
 
-void Spawn(char* const environment[]) {
+void Spawn(decltype(posix_spawn) function, const char* file, char* const environment[]) {
   pid_t child = 0;
   int status = 0;
-  if (posix_spawn(&child, kEnv, nullptr, nullptr, kArguments, environment) == 0)
+  if (function(&child, file, nullptr, nullptr, kArguments, environment) == 0)
     waitpid(child, &status, 0);
   _exit(status);
+}
+
+// What a process says that begins with these variables, and asks twice.
+std::string SaidWith(std::vector<std::string> variables) {
+  return EnvironmentAfter([&] {
+    char self[] = "self", tell[] = "--tell-twice", log[] = "MPTCPTLS_LOG=stderr";
+    char* const arguments[] = {self, tell, nullptr};
+    std::vector<char*> environment = {log};
+    for (std::string& variable : variables) environment.push_back(variable.data());
+    environment.push_back(nullptr);
+    dup2(1, 2);
+    execve("/proc/self/exe", arguments, environment.data());
+  });
 }
 
 // The names of the stack's schedulers, in the order of control::Scheduler.
@@ -88,14 +105,7 @@ TEST(Settings, EverySchedulerHasItsName) {
   for (const char* name :
        {"lowest-rtt", "blest", "ecf", "round-robin", "redundant", "latency", "fastest", ""}) {
     const std::string variable = std::string("MPTCPTLS_SCHEDULER=") + name;
-    const std::string text = EnvironmentAfter([&] {
-      char self[] = "self", say[] = "--say-scheduler-twice", log[] = "MPTCPTLS_LOG=stderr";
-      char* const arguments[] = {self, say, nullptr};
-      std::string copy = variable;
-      char* const environment[] = {copy.data(), log, nullptr};
-      dup2(1, 2);
-      execve("/proc/self/exe", arguments, environment);
-    });
+    const std::string text = SaidWith({variable});
     if (++number <= 6) {
       EXPECT_EQ(text, std::to_string(number) + "\n" + std::to_string(number) + "\n");
     } else {
@@ -108,13 +118,71 @@ TEST(Settings, EverySchedulerHasItsName) {
   }
 }
 
+TEST(Settings, EachMistakeIsToldInOneLineOnce) {
+  const std::string text =
+      SaidWith({"MPTCPTLS_AUTH=TLS", "MPTCPTLS_REQUIRE=yes", "MPTCPTLS_CAPTURE=everything",
+                "MPTCPTLS_BYPASS=10.0.0.0/8,10.0.0.0/33 :53,:x", "MPTCPTLS_FOO=1"});
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 5 + 2) << text;
+  for (const char* line :
+       {": MPTCPTLS_AUTH=TLS is ignored: one of auto, tls, keys, tcp is meant\n",
+        ": MPTCPTLS_REQUIRE=yes is ignored: one of 0, 1 is meant\n",
+        ": MPTCPTLS_CAPTURE=everything is ignored: one of remote, all is meant\n",
+        ": MPTCPTLS_BYPASS: 10.0.0.0/33, :x is ignored: addresses, ",
+        ": MPTCPTLS_FOO is ignored: there is no such variable; there are "
+        "MPTCPTLS_AUTH, MPTCPTLS_BYPASS, "}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
+TEST(Settings, WhatIsTooLongIsToldAndTheOthersAreKept) {
+  const std::string text =
+      SaidWith({"MPTCPTLS_BYPASS=" + std::string(9000, '1'), "MPTCPTLS_SCHEDULER=ecf"});
+  EXPECT_THAT(text, HasSubstr(": MPTCPTLS_BYPASS is ignored: LD_PRELOAD and MPTCPTLS_* have room"));
+  EXPECT_THAT(text, EndsWith("\n3\n3\n"));
+}
+
+TEST(Settings, SilentWhereNothingIsWrong) {
+  EXPECT_EQ(SaidWith({"MPTCPTLS_AUTH=tls", "MPTCPTLS_REQUIRE=0", "MPTCPTLS_CAPTURE=remote",
+                      "MPTCPTLS_BYPASS= ,fd00::/8,", "MPTCPTLS_CONFIG=", "MPTCPTLS_KEYLOG=1"}),
+            "3\n3\n");
+}
+
+TEST(Preload, AnEntryIsFoundByTheNameOfItsFile) {
+  const auto found = [](const char* list, const char* library) {
+    size_t length = 0;
+    const char* const entry = FindPreload(list, library, &length);
+    return entry == nullptr ? "none" : std::string(entry, length);
+  };
+  EXPECT_EQ(found("/a/libx.so:/b/libours.so:/c/liby.so", "/lib/libours.so"), "/b/libours.so");
+  EXPECT_EQ(found("libours.so", "/lib/libours.so"), "libours.so");
+  EXPECT_EQ(found("/a/libx.so /b/libours.so", "libours.so"), "/b/libours.so");
+  EXPECT_EQ(found("::/b/libours.so::", "libours.so"), "/b/libours.so");
+  EXPECT_EQ(found("/b/libours.so.1:/libours.so/x:notlibours.so", "/lib/libours.so"), "none");
+  EXPECT_EQ(found("", "/lib/libours.so"), "none");
+}
+
 TEST(Exec, EveryCallCompletesTheEnvironment) {
   const std::pair<const char*, std::function<void()>> kCalls[] = {
       {"execve", [] { execve(kEnv, kArguments, kBare); }},
       {"execvpe", [] { execvpe(env_name, kArguments, kBare); }},
       {"execle", [] { execle(kEnv, env_name, nullptr, kBare); }},
       {"execveat", [] { execveat(-1, kEnv, kArguments, kBare, 0); }},
-      {"posix_spawn", [] { Spawn(kBare); }},
+      {"fexecve", [] { fexecve(open(kEnv, O_RDONLY | O_CLOEXEC), kArguments, kBare); }},
+      {"posix_spawn", [] { Spawn(posix_spawn, kEnv, kBare); }},
+      {"posix_spawnp", [] { Spawn(posix_spawnp, "env", kBare); }},
+      {"system",
+       [] {
+         clearenv();
+         putenv(one);
+         _exit(system("env"));
+       }},
+      {"popen",
+       [] {
+         clearenv();
+         putenv(one);
+         FILE* const stream = popen("cat; env", "w");
+         _exit(pclose(stream));
+       }},
       {"execv",
        [] {
          clearenv();
@@ -163,6 +231,20 @@ TEST(Exec, WhatTheProgramSetsStays) {
   EXPECT_THAT(text, HasSubstr("LD_PRELOAD=\n"));
   EXPECT_THAT(text, HasSubstr("MPTCPTLS_REQUIRE=0\n"));
   EXPECT_THAT(text, Not(HasSubstr("MPTCPTLS_REQUIRE=1")));
+}
+
+TEST(Exec, ShellsKeepQuotesAndStatus) {
+  EXPECT_EQ(EnvironmentAfter([] {
+              clearenv();
+              setenv("MPTCPTLS_BYPASS", "mine", 1);
+              const int status = system("echo \"$MPTCPTLS_BYPASS $MPTCPTLS_AUTH $0\"; exit 7");
+              _exit(WIFEXITED(status) && WEXITSTATUS(status) == 7 ? 0 : 1);
+            }),
+            "mine keys sh\n");
+  EXPECT_NE(system(nullptr), 0) << "there is a shell";
+  // Nothing is put before a command where nothing is missing.
+  EXPECT_EQ(EnvironmentAfter([] { _exit(system("cat /proc/$$/cmdline | tr '\\0' ' '")); }),
+            "sh -c cat /proc/$$/cmdline | tr '\\0' ' ' ");
 }
 
 TEST(Exec, ArgumentsArriveInOrder) {

@@ -1,0 +1,24 @@
+// The kernel's own TCP connections, which steering must leave to it where a listener was the
+// kernel's before it came to the engine.
+#ifndef MPTCPTLS_TUN_KERNEL_CONNECTIONS_H_
+#define MPTCPTLS_TUN_KERNEL_CONNECTIONS_H_
+
+#include <optional>
+#include <set>
+
+#include "stack/types.h"
+
+namespace mptcptls {
+
+struct KernelConnection {
+  Endpoint local, remote;
+  auto operator<=>(const KernelConnection&) const = default;
+};
+
+// Those with this local port, half-open ones and TIME-WAITs included, but none over loopback. Of
+// this network namespace; nullopt when the kernel does not tell (sock_diag(7)).
+std::optional<std::set<KernelConnection>> KernelConnectionsOn(uint16_t port);
+
+}  // namespace mptcptls
+
+#endif  // MPTCPTLS_TUN_KERNEL_CONNECTIONS_H_
