@@ -9,6 +9,8 @@ source "$(dirname "$0")/common.sh"
 
 # The ctest labels that need no root.
 PORTABLE='^(unit|sim)$'
+# Simulations of hundreds of megabytes: minutes under sanitizers, which the others exercise as well.
+LONG='shrinks_and_grows_back|a_hundred_slow_connections|Recovery\.Re(transmissions|ordering)'
 # Those that need it.
 NAMESPACES='^netns$'
 
@@ -48,7 +50,7 @@ step() {
 }
 
 sanitized() {
-  build_preset asan "${PORTABLE_TARGETS[@]}" && run_ctest asan -L "$PORTABLE"
+  build_preset asan "${PORTABLE_TARGETS[@]}" && run_ctest asan -L "$PORTABLE" -E "$LONG"
 }
 
 fuzz_smoke() {
