@@ -435,11 +435,15 @@ void ConnectionImpl::OnClosed(Subflow& subflow, Time now, CloseReason reason, co
   if (!connected_) {
     return Finish(now, reason == CloseReason::kAborted ? EndReason::kAborted : EndOf(reason));
   }
-  if (path->joined && !was_usable && path->initiator) {
+  // A peer that takes an address back resets its subflow first, and says so on another one, whose
+  // queue may be longer: not at once again.
+  const bool reset_by_peer = was_usable && reason == CloseReason::kReset;
+  if (path->joined && path->initiator && (!was_usable || reset_by_peer)) {
     PathFailed(now, *path,
                reset != nullptr
                    ? "refused by the peer (reason " + std::to_string(reset->reason) + ")"
-                   : "no answer");
+               : reset_by_peer ? "reset by the peer"
+                               : "no answer");
   }
   // The user timeout was over while the peer kept its window closed: that is the connection's, not
   // this path's.
