@@ -9,7 +9,6 @@ namespace {
 
 // A packet's data must fit one SendData() (SubflowConfig::max_segment_bytes).
 constexpr uint32_t kMostMtu = 65000;
-constexpr size_t kMostLooks = 64;  // at source ports, for one that is free
 constexpr size_t kMaxParked = 1024, kMaxParkedPerSource = 4;  // PROTOCOL.md 3
 
 // One source: an IPv4 address or an IPv6 /64.
@@ -191,13 +190,13 @@ bool HostImpl::PortInUse(uint16_t port) const {
 }
 
 std::optional<uint16_t> HostImpl::FreePort(const IpAddress& local, const Endpoint& remote,
-                                           std::span<const uint16_t> ports, size_t most) {
+                                           std::span<const uint16_t> ports) {
   if (ports.empty()) return std::nullopt;
   // RFC 6056 3.3.1: begin anywhere.
   std::array<uint8_t, 4> random;
   environment_->Random(random);
   const size_t start = LoadBig<uint32_t>(random.data()) % ports.size();
-  for (size_t i = 0; i < std::min(ports.size(), most); ++i) {
+  for (size_t i = 0; i < ports.size(); ++i) {
     const uint16_t port = ports[(start + i) % ports.size()];
     const bool taken = subflows_.contains(FourTuple{{local, port}, remote});
     if (!taken && !listeners_.PortInUse(port)) return port;
@@ -206,11 +205,8 @@ std::optional<uint16_t> HostImpl::FreePort(const IpAddress& local, const Endpoin
 }
 
 std::optional<uint16_t> HostImpl::TakePort(const IpAddress& local, const Endpoint& remote) {
-  // Where most of them are taken (in TIME-WAIT, say) there shall be more, before each connection
-  // looks at all.
-  if (const auto port = FreePort(local, remote, environment_->SourcePorts(false), kMostLooks))
-    return port;
-  return FreePort(local, remote, environment_->SourcePorts(true), SIZE_MAX);
+  const auto port = FreePort(local, remote, environment_->SourcePorts(false));
+  return port ? port : FreePort(local, remote, environment_->SourcePorts(true));
 }
 
 std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTuple& tuple) {

@@ -116,7 +116,7 @@ class HostImpl final : public Host, public HostServices {
   void Refuse(const Segment& segment, const MptcpOptions& said);
   const LocalAddress* FindLocal(const IpAddress& address) const;
   std::optional<uint16_t> FreePort(const IpAddress& local, const Endpoint& remote,
-                                   std::span<const uint16_t> ports, size_t most);
+                                   std::span<const uint16_t> ports);
   void Reap();
   void FeedStarved(Time now);
 
