@@ -148,11 +148,12 @@ void Engine::TellAddresses() {
 bool Engine::ApplySteering() {
   std::vector<PortRange> ports = ports_.ranges();
   for (const auto& [port, uses] : bound_ports_) ports.push_back({port, port});
-  std::vector<SteeredListener> listeners(draining_.begin(), draining_.end());
+  std::vector<SteeredListener> listeners;
   for (const auto& [id, listener] : listeners_) {
     const auto steered = listener->Steered();
     listeners.insert(listeners.end(), steered.begin(), steered.end());
   }
+  steering_->Take(outliving_);
   std::string error;
   const bool applied =
       steering_->Apply(uplinks_->addresses(), uplinks_->next_hops(), ports, listeners, &error);
@@ -195,9 +196,9 @@ std::string Engine::SpareConnections(uint16_t port) {
 
 bool Engine::ForgetSpared() {
   if (spared_.empty()) return false;
-  std::set<KernelConnection> alive;
+  std::set<FourTuple> alive;
   std::set<uint16_t> ports;
-  for (const KernelConnection& connection : spared_) ports.insert(connection.local.port);
+  for (const FourTuple& connection : spared_) ports.insert(connection.local.port);
   for (const uint16_t port : ports) {
     auto found = KernelConnectionsOn(port);
     if (!found) return false;
@@ -235,30 +236,55 @@ void Engine::Decline(DeclinedListener listener) {
 
 template <typename Predicate>
 bool Engine::ReleaseIf(Predicate dead) {
-  const size_t released = std::erase_if(listeners_, [&](const auto& entry) {
-    if (!dead(*entry.second)) return false;
-    spdlog::info("{} is gone", entry.second->options().endpoint.ToString());
-    for (const SteeredListener& steered : entry.second->Steered()) draining_.insert(steered);
-    return true;
-  });
-  if (released == 0) return false;
-  ForgetDrained();
-  return ApplySteering();
+  std::vector<std::unique_ptr<CapturedListener>> released;
+  bool inherited = false;
+  for (auto it = listeners_.begin(); it != listeners_.end();) {
+    const CapturedListener::Options& options = it->second->options();
+    if (!dead(*it->second)) {
+      ++it;
+      continue;
+    }
+    spdlog::info("{} is gone", options.endpoint.ToString());
+    inherited |= options.inherited;
+    released.push_back(std::move(it->second));
+    it = listeners_.erase(it);
+  }
+  if (released.empty()) return false;
+  std::set<uint16_t> ports;
+  for (const auto& listener : released) {
+    // Others of its SO_REUSEPORT group may be there still.
+    const Endpoint& endpoint = listener->options().endpoint;
+    const bool last = std::ranges::none_of(listeners_, [&](const auto& entry) {
+      return entry.second->options().endpoint == endpoint;
+    });
+    if (last) ports.insert(endpoint.port);
+  }
+  if (!ports.empty()) outliving_.merge(Accepted(ports));
+  const bool applied = ApplySteering();
+  // Clients that came until now are for whoever listens on the kernel's socket as well, at their
+  // next SYN: the stack must not refuse them.
+  if (inherited) ReadTun();
+  return applied;
 }
 
-bool Engine::Lives(uint16_t port) const {
-  bool lives = false;
+std::set<FourTuple> Engine::Accepted(const std::set<uint16_t>& ports) const {
+  std::set<FourTuple> found;
   host_->ForEachConnection([&](Connection& connection) {
     const ConnectionInfo info = connection.Info(loop_->now());
-    lives |= info.local.port == port && std::ranges::any_of(info.subflows, [](const auto& subflow) {
-               return !subflow.ended && subflow.tcp.state != TcpState::kTimeWait;
-             });
+    if (info.initiator || !ports.contains(info.local.port)) return;
+    for (const SubflowStatus& subflow : info.subflows) {
+      if (!subflow.ended && subflow.tcp.state != TcpState::kTimeWait) found.insert(subflow.tuple);
+    }
   });
-  return lives;
+  return found;
 }
 
-bool Engine::ForgetDrained() {
-  return std::erase_if(draining_, [this](const auto& gone) { return !Lives(gone.port); }) > 0;
+bool Engine::ForgetOutliving() {
+  if (outliving_.empty()) return false;
+  std::set<uint16_t> ports;
+  for (const FourTuple& connection : outliving_) ports.insert(connection.local.port);
+  const std::set<FourTuple> alive = Accepted(ports);
+  return std::erase_if(outliving_, [&](const auto& one) { return !alive.contains(one); }) > 0;
 }
 
 bool Engine::ReleaseDead(uint16_t port) {
@@ -308,7 +334,7 @@ void Engine::Tick(Time now) {
   GiveMemoryBack();
   ReleaseIf([](const CapturedListener& listener) { return listener.IsDead(); });
   const bool spares_less = ForgetSpared();
-  if (ForgetDrained() || spares_less || !steering_error_.empty()) ApplySteering();
+  if (ForgetOutliving() || spares_less || !steering_error_.empty()) ApplySteering();
   if (!Idle()) {
     idle_since_ = now;
     return;

@@ -20,6 +20,7 @@
 #include "engine/relays.h"
 #include "engine/tun_environment.h"
 #include "stack/host.h"
+#include "tun/kernel_connections.h"
 #include "tun/port_blocks.h"
 #include "tun/steering.h"
 #include "tun/tun_device.h"
@@ -93,12 +94,13 @@ class Engine final : public LoopClient {
   void GiveMemoryBack();
   template <typename Predicate>
   bool ReleaseIf(Predicate dead);
-  // Whether a connection with this local port has more than a TIME-WAIT left.
-  bool Lives(uint16_t port) const;
+  // The accepted connections with these local ports that have more than a TIME-WAIT left, each
+  // subflow of them.
+  std::set<FourTuple> Accepted(const std::set<uint16_t>& ports) const;
   // True when some of `spared_` are gone.
   bool ForgetSpared();
-  // True when some of `draining_` are done.
-  bool ForgetDrained();
+  // True when some of `outliving_` are done.
+  bool ForgetOutliving();
   void ReleasePort(uint16_t port);
 
   Config config_;
@@ -121,10 +123,9 @@ class Engine final : public LoopClient {
   std::unique_ptr<Host> host_;
   std::unique_ptr<Loopback> loopback_;
   std::map<uint64_t, std::unique_ptr<CapturedListener>> listeners_;
-  // Where listeners were whose connections go on: without these the kernel would get their packets,
-  // and reset them.
-  std::set<SteeredListener> draining_;
-  std::set<KernelConnection> spared_;
+  // Connections that go on without their listener: the kernel would reset them.
+  std::set<FourTuple> outliving_;
+  std::set<FourTuple> spared_;
   std::deque<DeclinedListener> declined_;
   std::unique_ptr<ControlServer> server_;
   EventCallback on_tun_, on_uplinks_;

@@ -2,13 +2,13 @@
 # Installs what is missing, builds, and runs every test and the linters.
 #   scripts/test.sh           everything: unit and simulation tests with AddressSanitizer and UBSan,
 #                             fuzzers' smoke runs, tests in namespaces and linters, and without
-#                             sanitizers the unit and simulation tests
+#                             sanitizers the simulations and the shim's tests with ThreadSanitizer
 #   scripts/test.sh --quick   unit and simulation tests only
 # Exit status 0 means that everything passed; no test is skipped.
 source "$(dirname "$0")/common.sh"
 
 # The ctest labels that need no root.
-PORTABLE='^(unit|sim)$'
+PORTABLE='^(unit|sim|race)$'
 # Simulations of hundreds of megabytes: minutes under sanitizers, which the others exercise as well.
 LONG='shrinks_and_grows_back|a_hundred_slow_connections|Recovery\.Re(transmissions|ordering)'
 # Those that need it.
@@ -17,6 +17,11 @@ NAMESPACES='^netns$'
 usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
 
 PORTABLE_TARGETS=(tests/unit/all tests/sim/all)
+# The optimised build has no unit tests, which the sanitizers' build has: compiling them again takes
+# minutes, and running them says nothing new.
+OPTIMISED='^(sim|race)$'
+OPTIMISED_TARGETS=(stack/all tun/all engine/all shim/all unit_shim_race
+  tests/sim/all tests/netns/all tests/apps/all tests/bench/all)
 
 outputs=$(mktemp -d)
 trap clean_up EXIT
@@ -79,14 +84,14 @@ finish_linters() {
 everything() {
   require_lab
   install_dependencies
-  build_preset release
+  build_preset release "${OPTIMISED_TARGETS[@]}"
   step "unit and simulation tests with sanitizers" sanitized
   if [ -d "$ROOT/tests/fuzz" ]; then step "fuzzers" fuzz_smoke; fi
   start_linters
   step "tests in namespaces" run_ctest release -L "$NAMESPACES"
   step "linters" finish_linters
   # Last, so that the output ends with ctest's own summary.
-  step "all other tests" run_ctest release -LE "$NAMESPACES"
+  step "simulations, and threads" run_ctest release -L "$OPTIMISED"
   say "after $SECONDS s"
   if [ ${#failed[@]} = 0 ]; then return; fi
   show_failures

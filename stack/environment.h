@@ -46,7 +46,8 @@ class Environment {
   // The local address that this host would use towards `remote`, nullopt: unreachable.
   virtual std::optional<IpAddress> PreferredSource(const IpAddress& remote) = 0;
 
-  // Source ports that belong to the stack, ascending. Grows (by one block) when called with `more`.
+  // Source ports that belong to the stack. Grows (by one block, at the end) when called with
+  // `more`.
   virtual std::span<const uint16_t> SourcePorts(bool more) = 0;
 };
 

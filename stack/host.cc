@@ -189,24 +189,21 @@ bool HostImpl::PortInUse(uint16_t port) const {
   return port_uses_.contains(port) || listeners_.PortInUse(port);
 }
 
-std::optional<uint16_t> HostImpl::FreePort(const IpAddress& local, const Endpoint& remote,
-                                           std::span<const uint16_t> ports) {
-  if (ports.empty()) return std::nullopt;
-  // RFC 6056 3.3.1: begin anywhere.
-  std::array<uint8_t, 4> random;
-  environment_->Random(random);
-  const size_t start = LoadBig<uint32_t>(random.data()) % ports.size();
-  for (size_t i = 0; i < ports.size(); ++i) {
-    const uint16_t port = ports[(start + i) % ports.size()];
-    const bool taken = subflows_.contains(FourTuple{{local, port}, remote});
-    if (!taken && !listeners_.PortInUse(port)) return port;
-  }
-  return std::nullopt;
-}
-
 std::optional<uint16_t> HostImpl::TakePort(const IpAddress& local, const Endpoint& remote) {
-  const auto port = FreePort(local, remote, environment_->SourcePorts(false));
-  return port ? port : FreePort(local, remote, environment_->SourcePorts(true));
+  const auto taken = [&](uint16_t port) {
+    return subflows_.contains(FourTuple{{local, port}, remote}) || listeners_.PortInUse(port);
+  };
+  const uint32_t destination = isns_.PortGroup({{local, 0}, remote});
+  std::array<uint8_t, 4> bytes;
+  environment_->Random(bytes);
+  const auto random = LoadBig<uint32_t>(bytes.data());
+  std::span<const uint16_t> ports = environment_->SourcePorts(false);
+  if (const auto port = source_ports_.Next(destination, ports, random, taken)) return port;
+  const size_t before = ports.size();
+  ports = environment_->SourcePorts(true);
+  if (ports.size() > before) source_ports_.Continue(destination, before);
+  const auto port = source_ports_.Next(destination, ports, random, taken);
+  return port ? port : SourcePorts::Any(ports, taken);
 }
 
 std::optional<SubflowConfig> HostImpl::NewSubflowConfig(Time now, const FourTuple& tuple) {

@@ -23,6 +23,7 @@
 #include "stack/mptcp/fast_close_memory.h"
 #include "stack/mptcp/host_services.h"
 #include "stack/path_mtu_cache.h"
+#include "stack/source_ports.h"
 #include "stack/syn_cookie.h"
 #include "stack/syn_queue.h"
 #include "stack/timer.h"
@@ -115,8 +116,6 @@ class HostImpl final : public Host, public HostServices {
   void RefuseUnknown(const Segment& segment);
   void Refuse(const Segment& segment, const MptcpOptions& said);
   const LocalAddress* FindLocal(const IpAddress& address) const;
-  std::optional<uint16_t> FreePort(const IpAddress& local, const Endpoint& remote,
-                                   std::span<const uint16_t> ports);
   void Reap();
   void FeedStarved(Time now);
 
@@ -131,6 +130,7 @@ class HostImpl final : public Host, public HostServices {
   PathMtuCache path_mtus_;
   FastCloseMemory fast_closes_;
   IsnGenerator isns_;
+  SourcePorts source_ports_;
   std::vector<LocalAddress> addresses_;
   Listeners listeners_;
   absl::flat_hash_map<FourTuple, Subflow*> subflows_;        // looked up, never walked

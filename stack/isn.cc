@@ -35,4 +35,6 @@ Seq IsnGenerator::Isn(Time now, const FourTuple& tuple) const {
 
 uint32_t IsnGenerator::TimestampOffset(const FourTuple& tuple) const { return Hash(2, tuple); }
 
+uint32_t IsnGenerator::PortGroup(const FourTuple& tuple) const { return Hash(3, tuple); }
+
 }  // namespace mptcptls

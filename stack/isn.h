@@ -1,5 +1,6 @@
-// Initial sequence numbers and timestamp offsets (RFC 6528 3, RFC 7323 5.4): a keyed hash of the
-// connection's ends, plus a clock for the former.
+// What must differ between connections and be guessed by nobody, as a keyed hash of the
+// connection's ends: initial sequence numbers (RFC 6528 3, plus a clock), timestamp offsets (RFC
+// 7323 5.4), where source ports are sought (RFC 6056 3.3.4).
 #ifndef MPTCPTLS_STACK_ISN_H_
 #define MPTCPTLS_STACK_ISN_H_
 
@@ -21,6 +22,8 @@ class IsnGenerator {
 
   Seq Isn(Time now, const FourTuple& tuple) const;
   uint32_t TimestampOffset(const FourTuple& tuple) const;
+  // Which counter tells a destination's next source port (RFC 6056 3.3.4).
+  uint32_t PortGroup(const FourTuple& tuple) const;
 
  private:
   uint32_t Hash(uint8_t purpose, const FourTuple& tuple) const;

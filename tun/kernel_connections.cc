@@ -43,7 +43,7 @@ Endpoint ToEndpoint(uint8_t family, const __be32* address, __be16 port) {
 
 enum class Answer { kMore, kDone, kFailed };
 
-Answer Read(const uint8_t* bytes, size_t size, std::set<KernelConnection>* found) {
+Answer Read(const uint8_t* bytes, size_t size, std::set<FourTuple>* found) {
   const auto* header = reinterpret_cast<const nlmsghdr*>(bytes);
   for (auto left = static_cast<uint32_t>(size); NLMSG_OK(header, left);
        header = NLMSG_NEXT(header, left)) {
@@ -53,7 +53,7 @@ Answer Read(const uint8_t* bytes, size_t size, std::set<KernelConnection>* found
         header->nlmsg_len < NLMSG_LENGTH(sizeof(inet_diag_msg)))
       return Answer::kFailed;
     const auto* const diag = static_cast<const inet_diag_msg*>(NLMSG_DATA(header));
-    const KernelConnection connection{
+    const FourTuple connection{
         ToEndpoint(diag->idiag_family, diag->id.idiag_src, diag->id.idiag_sport),
         ToEndpoint(diag->idiag_family, diag->id.idiag_dst, diag->id.idiag_dport)};
     // What is only bound has no other end.
@@ -63,7 +63,7 @@ Answer Read(const uint8_t* bytes, size_t size, std::set<KernelConnection>* found
   return Answer::kMore;
 }
 
-bool Dump(int netlink, uint8_t family, uint16_t port, std::set<KernelConnection>* found) {
+bool Dump(int netlink, uint8_t family, uint16_t port, std::set<FourTuple>* found) {
   if (!Ask(netlink, family, port)) return false;
   alignas(nlmsghdr) std::array<uint8_t, 32768> bytes;
   while (true) {
@@ -77,10 +77,10 @@ bool Dump(int netlink, uint8_t family, uint16_t port, std::set<KernelConnection>
 
 }  // namespace
 
-std::optional<std::set<KernelConnection>> KernelConnectionsOn(uint16_t port) {
+std::optional<std::set<FourTuple>> KernelConnectionsOn(uint16_t port) {
   const int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
   if (netlink < 0) return std::nullopt;
-  std::set<KernelConnection> found;
+  std::set<FourTuple> found;
   const bool good = Dump(netlink, AF_INET, port, &found) && Dump(netlink, AF_INET6, port, &found);
   close(netlink);
   return good ? std::optional(std::move(found)) : std::nullopt;

@@ -10,14 +10,9 @@
 
 namespace mptcptls {
 
-struct KernelConnection {
-  Endpoint local, remote;
-  auto operator<=>(const KernelConnection&) const = default;
-};
-
 // Those with this local port, half-open ones and TIME-WAITs included, but none over loopback. Of
 // this network namespace; nullopt when the kernel does not tell (sock_diag(7)).
-std::optional<std::set<KernelConnection>> KernelConnectionsOn(uint16_t port);
+std::optional<std::set<FourTuple>> KernelConnectionsOn(uint16_t port);
 
 }  // namespace mptcptls
 

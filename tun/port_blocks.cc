@@ -114,8 +114,9 @@ bool PortBlocks::Grow(std::string* error) {
   next_candidate_ = at;
   guards_.insert(guards_.end(), guards.begin(), guards.end());
   ports_.insert(ports_.end(), ports.begin(), ports.end());
-  std::sort(ports_.begin(), ports_.end());
-  ranges_ = ToRanges(ports_);
+  std::vector<uint16_t> ascending = ports_;
+  std::sort(ascending.begin(), ascending.end());
+  ranges_ = ToRanges(ascending);
   return true;
 }
 

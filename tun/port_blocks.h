@@ -27,7 +27,7 @@ class PortBlocks {
   bool Grow(std::string* error);
   // Reserved ports as ranges (a port in use by someone else is simply missing), ascending.
   const std::vector<PortRange>& ranges() const { return ranges_; }
-  // Every reserved port, ascending; what the stack allocates from.
+  // Every reserved port, what the stack allocates from; new ones come last.
   const std::vector<uint16_t>& ports() const { return ports_; }
 
  private:

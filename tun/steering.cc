@@ -1,6 +1,7 @@
 #include "tun/steering.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -25,7 +26,8 @@ struct State {
   std::vector<NextHop> next_hops;
   std::vector<PortRange> source_ports;
   std::vector<SteeredListener> listeners;
-  std::set<KernelConnection> spared;
+  std::set<FourTuple> spared;
+  std::set<FourTuple> taken;
 };
 
 auto Essence(const UplinkAddress& u) { return std::tuple(u.ifindex, u.ifname, u.address); }
@@ -52,6 +54,12 @@ std::string Joined(const Elements& elements) {
   return text;
 }
 
+Elements Without(const Elements& all, const Elements& some) {
+  Elements rest;
+  std::ranges::set_difference(all, some, std::inserter(rest, rest.end()));
+  return rest;
+}
+
 std::string RangeText(uint32_t first, uint32_t last) {
   return first == last ? absl::StrCat(first) : absl::StrCat(first, "-", last);
 }
@@ -73,10 +81,18 @@ Elements Merged(std::vector<PortRange> ports) {
   return merged;
 }
 
+// As a packet to it has them: source first.
+std::string ConnectionText(const FourTuple& connection) {
+  const auto& [local, remote] = connection;
+  return absl::StrCat(remote.address.ToString(), " . ", remote.port, " . ",
+                      local.address.ToString(), " . ", local.port);
+}
+
 // The sets that hold ports: all that changes when the engine reserves a block or a program listens.
 //   taken4/taken6: ports taken on every uplink address: source ports and wildcard listeners
 //   listen4/listen6: address and port of listeners bound to one address
-//   quoted4/quoted6: ports that an ICMP error may quote as ours (the same, without addresses)
+//   single4/single6: connections of ports that nobody listens on any more
+//   quoted4/quoted6: ports that an ICMP error may quote as ours (all these, without addresses)
 using PortSets = std::map<std::string, Elements>;
 
 PortSets MakePortSets(const State& state) {
@@ -100,6 +116,12 @@ PortSets MakePortSets(const State& state) {
       bound.insert(absl::StrCat(listener.address.ToString(), " . ", listener.port));
       quoted.push_back(port);
     }
+    Elements& single = sets[absl::StrCat("single", std::string(1, Digit(family)))];
+    for (const FourTuple& connection : state.taken) {
+      if (connection.local.address.family != family) continue;
+      single.insert(ConnectionText(connection));
+      quoted.push_back({connection.local.port, connection.local.port});
+    }
     sets[absl::StrCat("taken", std::string(1, Digit(family)))] = Merged(std::move(taken));
     sets[absl::StrCat("quoted", std::string(1, Digit(family)))] = Merged(std::move(quoted));
   }
@@ -110,6 +132,9 @@ std::string SetType(const std::string& name) {
   const Family family = name.back() == '4' ? Family::kV4 : Family::kV6;
   if (name.rfind("listen", 0) == 0)
     return absl::StrCat("type ", AddressType(family), " . inet_service;");
+  if (name.rfind("single", 0) == 0)
+    return absl::StrCat("type ", AddressType(family), " . inet_service . ", AddressType(family),
+                        " . inet_service;");
   if (name.rfind("quoted", 0) == 0)
     return absl::StrCat("typeof @th,", family == Family::kV4 ? 224 : 384, ",16; flags interval;");
   return "type inet_service; flags interval;";
@@ -214,6 +239,8 @@ class TableText {
     absl::StrAppend(&text_, "ip daddr . tcp dport @listen4", into4);
     absl::StrAppend(&text_, "ip6 daddr @address6 tcp dport @taken6", into6);
     absl::StrAppend(&text_, "ip6 daddr . tcp dport @listen6", into6);
+    absl::StrAppend(&text_, "ip saddr . tcp sport . ip daddr . tcp dport @single4", into4);
+    absl::StrAppend(&text_, "ip6 saddr . tcp sport . ip6 daddr . tcp dport @single6", into6);
     // ICMP errors quote our packet: its protocol and source port, behind the 8 bytes of the ICMP
     // header and an IP header without options (we send none).
     absl::StrAppend(&text_,
@@ -227,10 +254,8 @@ class TableText {
 
   void Spare(Family family) {
     Elements spared;
-    for (const auto& [local, remote] : state_.spared) {
-      if (local.address.family == family)
-        spared.insert(absl::StrCat(remote.address.ToString(), " . ", remote.port, " . ",
-                                   local.address.ToString(), " . ", local.port));
+    for (const FourTuple& connection : state_.spared) {
+      if (connection.local.address.family == family) spared.insert(ConnectionText(connection));
     }
     if (spared.empty()) return;
     const char* ip = Name(family);
@@ -256,7 +281,7 @@ class NftSteering : public Steering {
   bool Apply(const std::vector<UplinkAddress>& uplinks, const std::vector<NextHop>& next_hops,
              const std::vector<PortRange>& source_ports,
              const std::vector<SteeredListener>& listeners, std::string* error) override {
-    State wanted{uplinks, next_hops, source_ports, listeners, spared_};
+    State wanted{uplinks, next_hops, source_ports, listeners, spared_, taken_};
     const bool same_rules = !stale_ && SameEssence(uplinks, state_.uplinks) &&
                             SameEssence(next_hops, state_.next_hops) && spared_ == state_.spared;
     if (same_rules ? !UpdatePorts(wanted, error) : !Rebuild(wanted, error)) return false;
@@ -264,7 +289,8 @@ class NftSteering : public Steering {
     return true;
   }
 
-  void Spare(std::set<KernelConnection> connections) override { spared_ = std::move(connections); }
+  void Spare(std::set<FourTuple> connections) override { spared_ = std::move(connections); }
+  void Take(std::set<FourTuple> connections) override { taken_ = std::move(connections); }
 
   std::vector<std::string> Describe() const override;
 
@@ -287,20 +313,32 @@ class NftSteering : public Steering {
     const PortSets before = MakePortSets(state_);
     std::string script;
     for (const auto& [name, elements] : MakePortSets(wanted)) {
-      if (elements == before.at(name)) continue;
-      absl::StrAppend(&script, "flush set netdev ", table_, " ", name, "\n");
-      if (!elements.empty())
-        absl::StrAppend(&script, "add element netdev ", table_, " ", name, " { ", Joined(elements),
-                        " }\n");
+      const Elements& old = before.at(name);
+      if (elements == old) continue;
+      // Intervals may be joined or split; single connections, which may be many, only go.
+      if (name.rfind("single", 0) != 0) {
+        absl::StrAppend(&script, "flush set netdev ", table_, " ", name, "\n");
+        ChangeElements(&script, "add", name, elements);
+      } else {
+        ChangeElements(&script, "delete", name, Without(old, elements));
+        ChangeElements(&script, "add", name, Without(elements, old));
+      }
     }
     return script.empty() || nft_->Run(script, error);
+  }
+
+  void ChangeElements(std::string* script, const char* verb, const std::string& set,
+                      const Elements& elements) const {
+    if (elements.empty()) return;
+    absl::StrAppend(script, verb, " element netdev ", table_, " ", set, " { ", Joined(elements),
+                    " }\n");
   }
 
   std::unique_ptr<Nft> nft_;
   std::string tun_name_;
   std::string table_;
   State state_;
-  std::set<KernelConnection> spared_;  // from the next Apply() on
+  std::set<FourTuple> spared_, taken_;  // from the next Apply() on
   bool installed_ = false;
   bool stale_ = false;  // the last rebuild failed
 };
@@ -316,6 +354,9 @@ std::vector<std::string> NftSteering::Describe() const {
   for (const SteeredListener& listener : state_.listeners)
     lines.push_back(
         absl::StrCat("  listener ", Endpoint{listener.address, listener.port}.ToString()));
+  if (!state_.taken.empty())
+    lines.push_back(
+        absl::StrCat("  connections that outlive their listener: ", state_.taken.size()));
   std::string text, error;
   if (nft_->Query(absl::StrCat("list counter netdev ", table_, " strays"), &text, &error)) {
     const size_t at = text.find("packets ");

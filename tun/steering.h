@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "stack/types.h"
-#include "tun/kernel_connections.h"
 #include "tun/uplinks.h"
 
 namespace mptcptls {
@@ -48,7 +47,11 @@ class Steering {
 
   // From the next Apply() on these are not steered, whatever port is: rules are reloaded when they
   // change.
-  virtual void Spare(std::set<KernelConnection> connections) = 0;
+  virtual void Spare(std::set<FourTuple> connections) = 0;
+
+  // From the next Apply() on these are steered, though nobody listens on their ports: connections
+  // that outlive their listener. Whoever listens there next has all other packets.
+  virtual void Take(std::set<FourTuple> connections) = 0;
 
   // What stands on the host now, one line each, for `mptcptls status`.
   virtual std::vector<std::string> Describe() const = 0;

@@ -1,7 +1,9 @@
 // Listeners that a preloaded program is started with by one that is not: systemd's socket
 // activation. What came before the program waits there is the kernel's, what comes after is ours.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -14,6 +16,7 @@
 namespace mptcptls::lab {
 namespace {
 
+using testing::Contains;
 using testing::HasSubstr;
 
 // RFC 8684's keys are offered at once at the one, none of them at the other.
@@ -27,7 +30,7 @@ struct Row {
 
 void PrintTo(const Row& row, std::ostream* out) { *out << row.how << (row.tls ? "_tls" : ""); }
 
-class Inherited : public testing::TestWithParam<Row> {
+class Inheriting : public testing::Test {
  protected:
   std::string Server() const { return lab_.Address(lab_.server(), 1, Family::kV4); }
 
@@ -77,6 +80,8 @@ class Inherited : public testing::TestWithParam<Row> {
   std::unique_ptr<Child> activator_;
 };
 
+class Inherited : public Inheriting, public testing::WithParamInterface<Row> {};
+
 INSTANTIATE_TEST_SUITE_P(Ways, Inherited,
                          testing::Values(Row{"accept", false}, Row{"select", false},
                                          Row{"epoll", true}, Row{"listen", false}),
@@ -98,6 +103,44 @@ TEST_P(Inherited, ListenerIsCaptured) {
   }
   EXPECT_THAT(activator_->out(),
               HasSubstr("served 1 ::ffff:" + lab_.Address(lab_.client(), 1, Family::kV4)));
+}
+
+// Reads all there is, says so, and closes when it is told to.
+constexpr char kHolder[] = R"(
+import socket, sys
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+while connection.recv(65536): pass
+print("read", flush=True)
+sys.stdin.read()
+)";
+
+bool Outlives(const EngineStatus& status) {
+  return testing::Matches(Contains(HasSubstr("outlive their listener: 1")))(status.installed);
+}
+
+// What the first program left to be done for a client is no reason to refuse the next one.
+TEST_F(Inheriting, ConnectionsThatOutliveTheirListenerKeepNobodyOut) {
+  Activate("listen", false);
+  Fetch(0, false);
+  const std::string pipe = lab_.folder() + "/hold";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int hold = open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  const auto holder = lab_.client().Start(
+      {.argv = {"python3", "-c", kHolder, Server(), std::to_string(PortOf(false))},
+       .stdin_file = pipe});
+  EXPECT_TRUE(Eventually([&] { return holder->out() == "read\n"; })) << holder->err();
+  ASSERT_TRUE(Ended(1)) << activator_->out() << activator_->err();
+  const auto before = Product::Status(lab_.server());
+  ASSERT_TRUE(before.has_value());
+  EXPECT_TRUE(Outlives(*before)) << before->json;
+  Fetch(0, false);
+  EXPECT_EQ(NewestMode(), "tcp");
+  close(hold);
+  EXPECT_TRUE(Eventually([&] {
+    const auto after = Product::Status(lab_.server());
+    return !after || !Outlives(*after);
+  }));
 }
 
 // MPTCPTLS_REQUIRE is for connect() and listen(): who was given a listener asked for nothing.

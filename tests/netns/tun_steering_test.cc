@@ -86,9 +86,8 @@ class KernelPair {
       EXPECT_EQ(bind(listener_, generic, length), 0);
       EXPECT_EQ(listen(listener_, 1), 0);
     }
-    const Namespace::Scope scope(from);
-    client_ = socket(there.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(connect(client_, generic, length), 0) << strerror(errno);
+    there_ = there;
+    client_ = ConnectAgain(from);
     server_ = accept(listener_, nullptr, nullptr);
     EXPECT_GE(server_, 0);
   }
@@ -98,6 +97,23 @@ class KernelPair {
   KernelPair(const KernelPair&) = delete;
   KernelPair& operator=(const KernelPair&) = delete;
 
+  // Another client, whose descriptor is returned.
+  int ConnectAgain(const Namespace& from) const {
+    const Namespace::Scope scope(from);
+    const int fd = socket(there_.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(connect(fd, reinterpret_cast<const sockaddr*>(&there_), sizeof there_), 0)
+        << strerror(errno);
+    return fd;
+  }
+  // The next client is accepted, and a byte comes from it.
+  bool AcceptsAByte() const {
+    const int fd = accept(listener_, nullptr, nullptr);
+    char byte;
+    const bool came = fd >= 0 && recv(fd, &byte, 1, 0) == 1;
+    close(fd);
+    return came;
+  }
+
   void Send() const { EXPECT_EQ(send(client_, "x", 1, 0), 1); }
   bool Arrived() const {
     char byte;
@@ -105,6 +121,7 @@ class KernelPair {
   }
 
  private:
+  sockaddr_storage there_{};
   int listener_ = -1, client_ = -1, server_ = -1;
 };
 
@@ -112,11 +129,11 @@ TEST_F(TwoHosts, TheKernelKeepsTheConnectionsThatAreSpared) {
   for (const char* address : {"10.0.1.2", "fd01::2"}) {
     SCOPED_TRACE(address);
     const KernelPair pair(left_net, right_net, address, 444);
-    std::optional<std::set<KernelConnection>> spared;
+    std::optional<std::set<FourTuple>> spared;
     {
       const Namespace::Scope scope(right_net);
       spared = KernelConnectionsOn(444);
-      EXPECT_EQ(KernelConnectionsOn(443), std::set<KernelConnection>());
+      EXPECT_EQ(KernelConnectionsOn(443), std::set<FourTuple>());
     }
     ASSERT_TRUE(spared);
     ASSERT_EQ(spared->size(), 1u);
@@ -136,6 +153,39 @@ TEST_F(TwoHosts, TheKernelKeepsTheConnectionsThatAreSpared) {
     EXPECT_FALSE(pair.Arrived());
     right->listeners.pop_back();
     ASSERT_TRUE(right->Refresh()) << right->error;
+  }
+}
+
+// A listener is gone, its connection goes on, and another program listens there.
+TEST_F(TwoHosts, SingleConnectionsAreTakenAndNoOthers) {
+  uint16_t port = 445;
+  for (const char* address : {"10.0.1.2", "fd01::2"}) {
+    SCOPED_TRACE(address);
+    ++port;  // the former's may be there still
+    std::optional<std::set<FourTuple>> taken;
+    const KernelPair ours(left_net, right_net, address, port);
+    {
+      const Namespace::Scope scope(right_net);
+      taken = KernelConnectionsOn(port);
+    }
+    ASSERT_TRUE(taken);
+    ASSERT_EQ(taken->size(), 1u);
+    right->steering->Take(*taken);
+    ASSERT_TRUE(right->Refresh()) << right->error;
+    ours.Send();
+    Offload offload;
+    EXPECT_FALSE(Receive(*right->tun, &offload).empty());
+    EXPECT_FALSE(ours.Arrived());
+    // The next client of the same port, of which the listener is the kernel's.
+    const int next = ours.ConnectAgain(left_net);
+    EXPECT_EQ(send(next, "x", 1, 0), 1);
+    EXPECT_TRUE(ours.AcceptsAByte());
+    close(next);
+    right->steering->Take({});
+    ASSERT_TRUE(right->Refresh()) << right->error;
+    ours.Send();
+    EXPECT_TRUE(Eventually([&] { return ours.Arrived(); }));
+    while (HasPacket(*right->tun)) Receive(*right->tun, &offload);
   }
 }
 

@@ -133,6 +133,11 @@ std::vector<control::KeyMessage> FakeEngine::AwaitKeys(size_t count) {
   return keys_;
 }
 
+void FakeEngine::AwaitQuiet() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return going_on_ == 0; });
+}
+
 int FakeEngine::Deliver(const control::Address& remote) {
   control::Name name;
   name.role = control::Role::kResponder;
@@ -161,9 +166,16 @@ int FakeEngine::Deliver(const control::Address& remote) {
 
 void FakeEngine::Serve() {
   for (int fd; (fd = accept(listener_, nullptr, nullptr)) >= 0;) {
+    {
+      const std::scoped_lock lock(mutex_);
+      ++going_on_;
+    }
     conversations_.emplace_back([this, fd] {
       Converse(fd);
       close(fd);
+      const std::scoped_lock lock(mutex_);
+      --going_on_;
+      changed_.notify_all();
     });
   }
 }

@@ -43,6 +43,9 @@ class FakeEngine {
   void AnswerProtocolWith(int protocol);
   // The first `count` keys that came, as soon as they are there; fewer after ten seconds.
   std::vector<control::KeyMessage> AwaitKeys(size_t count);
+  // Until it has closed the descriptors of all conversations that are over for their program: a
+  // test that looks at descriptors has them in its own table.
+  void AwaitQuiet();
   // From now on no connection is known any more.
   void Forget();
   // What is said to be on its way (SIOCOUTQ).
@@ -75,6 +78,7 @@ class FakeEngine {
   std::vector<control::KeyMessage> keys_;
   control::ListenRequest listening_;
   std::vector<std::thread> conversations_;
+  int going_on_ = 0;  // conversations
   std::thread server_;
 };
 
