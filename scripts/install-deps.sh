@@ -27,7 +27,8 @@ PACKAGES=(
 # The other ones of scripts/apps.sh.
 APPS=(
   wrk apache2-utils nghttp2-client lftp stunnel4 socat ncat rsync openssh-server openssh-client
-  postfix perl libio-socket-ssl-perl ruby php-cli openjdk-17-jdk-headless
+  postfix dovecot-imapd isync slapd ldap-utils perl libio-socket-ssl-perl ruby php-cli
+  openjdk-17-jdk-headless
 )
 CONFORMANCE=(libpython3.11-testsuite)
 case ${1:-} in

@@ -17,6 +17,7 @@ constexpr uint64_t kNoDelay = 1ull << 34;
 constexpr uint64_t kCork = 1ull << 35;
 constexpr uint64_t kMore = 1ull << 36;
 constexpr uint64_t kMptcp = 1ull << 37;
+constexpr uint64_t kQuickAck = 1ull << 38;
 
 bool GetInt(int fd, int level, int option, int* value) {
   socklen_t length = sizeof *value;
@@ -102,6 +103,7 @@ Notes ReadNotes(int fd) {
   notes.cork = (word & kCork) != 0;
   notes.more = (word & kMore) != 0;
   notes.mptcp = (word & kMptcp) != 0;
+  notes.quick_ack = (word & kQuickAck) != 0;
   return notes;
 }
 
@@ -110,7 +112,7 @@ void WriteNotes(int fd, const Notes& notes) {
   const uint64_t word = notes.send_buffer | (notes.reported ? kReported : 0) |
                         (notes.up ? kUp : 0) | (notes.no_delay ? kNoDelay : 0) |
                         (notes.cork ? kCork : 0) | (notes.more ? kMore : 0) |
-                        (notes.mptcp ? kMptcp : 0);
+                        (notes.mptcp ? kMptcp : 0) | (notes.quick_ack ? kQuickAck : 0);
   real::setsockopt()(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &word, sizeof word);
 }
 

@@ -30,6 +30,7 @@ struct Notes {
   bool no_delay = false;     // TCP_NODELAY
   bool cork = false;         // TCP_CORK
   bool mptcp = false;        // the program asked for IPPROTO_MPTCP
+  bool quick_ack = false;    // TCP_QUICKACK of 1 was the last that the engine was told
   bool more = false;         // MSG_MORE was used: what it held may wait in the engine
 };
 Notes ReadNotes(int fd);

@@ -123,6 +123,20 @@ int GetFromEngine(int fd, const Name& name, int level, int option, void* value, 
   return Fail(AskOption(control::Verb::kGetOption, fd, level, option, value, length));
 }
 
+// It has no effect but to be told back, and there are servers (dovecot) that ask for it after each
+// write: once is enough.
+int SetQuickAck(int fd, const void* value, socklen_t length) {
+  int number = 0;
+  if (length >= sizeof number) memcpy(&number, value, sizeof number);
+  if (number == 1 && ReadNotes(fd).quick_ack) return 0;
+  const int error = AskOption(control::Verb::kSetOption, fd, IPPROTO_TCP, TCP_QUICKACK,
+                              const_cast<void*>(value), &length);
+  Notes notes = ReadNotes(fd);
+  notes.quick_ack = error == 0 && number == 1;
+  WriteNotes(fd, notes);
+  return Fail(error);
+}
+
 // Servers ask for TCP_NODELAY and TCP_CORK again and again: the engine is told when they change. It
 // answers when it has done so, so that what is written next is under the new value, and what was
 // written before has left where the change says so (ARCHITECTURE.md 4: requests come with the
@@ -142,6 +156,7 @@ int SetAtEngine(int fd, int level, int option, const void* value, socklen_t leng
     AskOption(control::Verb::kSetOption, fd, level, option, const_cast<void*>(value), &length);
     return 0;
   }
+  if (level == IPPROTO_TCP && option == TCP_QUICKACK) return SetQuickAck(fd, value, length);
   return Fail(
       AskOption(control::Verb::kSetOption, fd, level, option, const_cast<void*>(value), &length));
 }

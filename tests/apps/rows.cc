@@ -19,8 +19,8 @@ bool IsThere(const std::string& program) {
 
 std::vector<AppRow> AllAppRows() {
   std::vector<AppRow> rows;
-  for (const auto& topic :
-       {WebServerRows, WebClientRows, ScriptRows, DatabaseRows, TunnelRows, OtherRows}) {
+  for (const auto& topic : {WebServerRows, WebClientRows, ScriptRows, DatabaseRows, TunnelRows,
+                            StarttlsRows, OtherRows}) {
     const std::vector<AppRow> more = topic();
     rows.insert(rows.end(), more.begin(), more.end());
   }

@@ -34,6 +34,7 @@ std::vector<AppRow> WebClientRows();
 std::vector<AppRow> ScriptRows();
 std::vector<AppRow> DatabaseRows();
 std::vector<AppRow> TunnelRows();
+std::vector<AppRow> StarttlsRows();
 std::vector<AppRow> OtherRows();
 // All of them, in the table's order.
 std::vector<AppRow> AllAppRows();

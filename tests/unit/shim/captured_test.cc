@@ -188,6 +188,17 @@ TEST_F(Hooked, OptionsBeforeAndAfter) {
   close(fd);
 }
 
+// dovecot asks for it after each write.
+TEST_F(Hooked, QuickAckIsToldOnceNotAgain) {
+  const int fd = Tcp();
+  ASSERT_EQ(ConnectTo(fd, kServer), "ok");
+  for (const int value : {1, 1, 1, 0, 0, 1, 1}) {
+    EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &value, sizeof value), 0);
+  }
+  EXPECT_EQ(engine_.options_set(), std::vector<int>(4, TCP_QUICKACK));
+  close(fd);
+}
+
 TEST_F(Hooked, RefusedConnectLeavesAFreshSocket) {
   engine_.RefuseWith(ECONNREFUSED);
   const int fd = Tcp();
