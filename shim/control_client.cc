@@ -47,6 +47,20 @@ int TryOpen() {
   return -1;
 }
 
+control::OptionRequest MakeOption(control::Verb verb, int level, int name, const void* value,
+                                  socklen_t length) {
+  auto request = control::Make<control::OptionRequest>(verb);
+  request.level = level;
+  request.name = name;
+  request.value_length = length;
+  if (verb == control::Verb::kSetOption) {
+    // Longer ones are of options that the engine refuses, or have too much at their end.
+    if (length > sizeof request.value) request.value_length = sizeof request.value;
+    memcpy(request.value, value, request.value_length);
+  }
+  return request;
+}
+
 }  // namespace
 
 int OpenEngine(WhenAbsent when_absent) {
@@ -145,17 +159,18 @@ int AskResult(uint64_t id) {
   return Ask(&request, sizeof request, -1, &reply) ? reply.error : -1;
 }
 
+void TellOption(int fd, int level, int name, const void* value, socklen_t length) {
+  const ErrnoKeeper keeper;
+  const auto request = MakeOption(control::Verb::kSetOption, level, name, value, length);
+  const int engine = OpenEngine(WhenAbsent::kGiveUp);
+  if (engine < 0) return;
+  SendMessage(engine, &request, sizeof request, fd, false);
+  close(engine);
+}
+
 int AskOption(control::Verb verb, int fd, int level, int name, void* value, socklen_t* length) {
   const ErrnoKeeper keeper;
-  auto request = control::Make<control::OptionRequest>(verb);
-  request.level = level;
-  request.name = name;
-  request.value_length = *length;
-  if (verb == control::Verb::kSetOption) {
-    // Longer ones are of options that the engine refuses, or have too much at their end.
-    if (*length > sizeof request.value) request.value_length = sizeof request.value;
-    memcpy(request.value, value, request.value_length);
-  }
+  const auto request = MakeOption(verb, level, name, value, *length);
   const int engine = OpenEngine(WhenAbsent::kGiveUp);
   if (engine < 0) return ENOPROTOOPT;
   control::OptionReply reply;

@@ -37,6 +37,10 @@ int AskResult(uint64_t id);
 // kGetOption or kSetOption on the captured `fd`. 0 or an errno; `length` as for getsockopt().
 int AskOption(control::Verb verb, int fd, int level, int name, void* value, socklen_t* length);
 
+// kSetOption without waiting for the answer: for what may take effect a moment later. Whatever is
+// asked next is asked after it.
+void TellOption(int fd, int level, int name, const void* value, socklen_t length);
+
 // Fills comm of this process, as /proc/PID/comm has it.
 void ProgramName(char (&name)[32]);
 

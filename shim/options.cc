@@ -137,10 +137,11 @@ int SetQuickAck(int fd, const void* value, socklen_t length) {
   return Fail(error);
 }
 
-// Servers ask for TCP_NODELAY and TCP_CORK again and again: the engine is told when they change. It
-// answers when it has done so, so that what is written next is under the new value, and what was
-// written before has left where the change says so (ARCHITECTURE.md 4: requests come with the
-// descriptor). What sends at once, sends what MSG_MORE held too, also when nothing changes.
+// Servers ask for TCP_NODELAY and TCP_CORK again and again (nginx around each answer, dovecot
+// around each write): the engine is told when they change. Only for the beginning of a TCP_CORK its
+// answer is waited for, so that what is written next is held back; any other change lets bytes
+// leave, and may do so a moment later. What sends at once, sends what MSG_MORE held too, also when
+// nothing changes.
 int SetAtEngine(int fd, int level, int option, const void* value, socklen_t length) {
   if (level == IPPROTO_TCP && (option == TCP_NODELAY || option == TCP_CORK)) {
     int number = 0;
@@ -153,7 +154,10 @@ int SetAtEngine(int fd, int level, int option, const void* value, socklen_t leng
     noted = number != 0;
     WriteNotes(fd, notes);
     // Where nobody answers there is no connection any more that it could matter to.
-    AskOption(control::Verb::kSetOption, fd, level, option, const_cast<void*>(value), &length);
+    if (option == TCP_CORK && number != 0)
+      AskOption(control::Verb::kSetOption, fd, level, option, const_cast<void*>(value), &length);
+    else
+      TellOption(fd, level, option, value, length);
     return 0;
   }
   if (level == IPPROTO_TCP && option == TCP_QUICKACK) return SetQuickAck(fd, value, length);

@@ -175,6 +175,7 @@ TEST_F(Hooked, OptionsBeforeAndAfter) {
   const int off = 0;
   EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off), 0);
   EXPECT_EQ(IntOption(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+  EXPECT_EQ(engine_.AwaitOptions(1), std::vector<int>{TCP_NODELAY});
   // What it is already, the engine knows.
   EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off), 0);
   EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off), 0);
@@ -184,6 +185,9 @@ TEST_F(Hooked, OptionsBeforeAndAfter) {
   EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &one, sizeof one), 0);
   EXPECT_EQ(engine_.options_set(),
             (std::vector<int>{TCP_NODELAY, TCP_CORK, SO_KEEPALIVE, TCP_KEEPIDLE}));
+  // The end of a TCP_CORK waits for no answer.
+  EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off), 0);
+  EXPECT_EQ(engine_.AwaitOptions(5).size(), 5u);
   EXPECT_EQ(IntOption(fd, IPPROTO_TCP, TCP_MAXSEG), -ENOPROTOOPT);
   close(fd);
 }

@@ -122,6 +122,12 @@ std::vector<control::Scheduler> FakeEngine::schedulers() {
   return schedulers_;
 }
 
+std::vector<int> FakeEngine::AwaitOptions(size_t count) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::seconds(10), [&] { return options_set_.size() >= count; });
+  return options_set_;
+}
+
 std::vector<int> FakeEngine::options_set() {
   const std::scoped_lock lock(mutex_);
   return options_set_;
@@ -276,6 +282,7 @@ void FakeEngine::Options(int fd, const control::OptionRequest& request) {
   const std::scoped_lock lock(mutex_);
   if (request.header.verb == control::Verb::kSetOption) {
     options_set_.push_back(request.name);
+    changed_.notify_all();
   } else if (request.level == control::kLevelIoctl) {
     reply.value_length = sizeof kOnItsWay;
     memcpy(reply.value, &kOnItsWay, sizeof kOnItsWay);

@@ -52,6 +52,8 @@ class FakeEngine {
   static constexpr int kOnItsWay = 4242;
   // Option names that were set.
   std::vector<int> options_set();
+  // The same, as soon as there are so many; fewer after ten seconds.
+  std::vector<int> AwaitOptions(size_t count);
 
   static control::Address Local();
 
