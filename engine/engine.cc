@@ -49,12 +49,14 @@ Engine::Engine(Config config, EventLoop* loop)
       streams_(loop),
       on_tun_([this] { ReadTun(); }),
       on_uplinks_([this] { ReadUplinks(); }),
+      on_neighbours_([this] { ReadNeighbours(); }),
       tick_(loop->timers(), [this](Time now) { Tick(now); }),
       packet_(size_t{1} << 16) {}
 
 Engine::~Engine() {
   if (tun_ != nullptr) loop_->Remove(tun_->fd(), &on_tun_);
   if (uplinks_ != nullptr) loop_->Remove(uplinks_->fd(), &on_uplinks_);
+  if (neighbours_ != nullptr) loop_->Remove(neighbours_->fd(), &on_neighbours_);
 }
 
 std::unique_ptr<Engine> Engine::Start(Config config, EventLoop* loop, std::string* error) {
@@ -84,6 +86,12 @@ bool Engine::SetUp(std::string* error) {
   TellAddresses();
   loop_->Add(tun_->fd(), EPOLLIN, &on_tun_);
   loop_->Add(uplinks_->fd(), EPOLLIN, &on_uplinks_);
+  std::string without;
+  neighbours_ = NeighbourMonitor::Open(&without);
+  if (neighbours_ != nullptr)
+    loop_->Add(neighbours_->fd(), EPOLLIN, &on_neighbours_);
+  else
+    spdlog::warn("{}: who is not there is found out by time-outs alone", without);
   tick_.Set(loop_->now() + kTick);
   return true;
 }
@@ -135,6 +143,14 @@ void Engine::ReadUplinks() {
   host_->RoutesChanged(loop_->now());
 }
 
+void Engine::ReadNeighbours() {
+  for (const Neighbour& failed : neighbours_->TakeFailed()) {
+    host_->NextHopFailed(loop_->now(), [&](const FourTuple& tuple) {
+      return uplinks_->NextHopTo(tuple.local.address, tuple.remote.address) == failed;
+    });
+  }
+}
+
 void Engine::TellAddresses() {
   std::vector<LocalAddress> addresses;
   for (const UplinkAddress& uplink : uplinks_->addresses()) {
@@ -148,7 +164,7 @@ void Engine::TellAddresses() {
 bool Engine::ApplySteering() {
   std::vector<PortRange> ports = ports_.ranges();
   for (const auto& [port, uses] : bound_ports_) ports.push_back({port, port});
-  std::vector<SteeredListener> listeners;
+  std::vector<SteeredListener> listeners(draining_.begin(), draining_.end());
   for (const auto& [id, listener] : listeners_) {
     const auto steered = listener->Steered();
     listeners.insert(listeners.end(), steered.begin(), steered.end());
@@ -237,33 +253,30 @@ void Engine::Decline(DeclinedListener listener) {
 template <typename Predicate>
 bool Engine::ReleaseIf(Predicate dead) {
   std::vector<std::unique_ptr<CapturedListener>> released;
-  bool inherited = false;
   for (auto it = listeners_.begin(); it != listeners_.end();) {
-    const CapturedListener::Options& options = it->second->options();
     if (!dead(*it->second)) {
       ++it;
       continue;
     }
-    spdlog::info("{} is gone", options.endpoint.ToString());
-    inherited |= options.inherited;
+    spdlog::info("{} is gone", it->second->options().endpoint.ToString());
     released.push_back(std::move(it->second));
     it = listeners_.erase(it);
   }
   if (released.empty()) return false;
-  std::set<uint16_t> ports;
+  std::set<uint16_t> shared;  // with who gave the program its listener
   for (const auto& listener : released) {
-    // Others of its SO_REUSEPORT group may be there still.
-    const Endpoint& endpoint = listener->options().endpoint;
-    const bool last = std::ranges::none_of(listeners_, [&](const auto& entry) {
-      return entry.second->options().endpoint == endpoint;
-    });
-    if (last) ports.insert(endpoint.port);
+    const CapturedListener::Options& options = listener->options();
+    if (options.inherited)
+      shared.insert(options.endpoint.port);
+    else
+      for (const SteeredListener& steered : listener->Steered()) draining_.insert(steered);
   }
-  if (!ports.empty()) outliving_.merge(Accepted(ports));
+  if (!shared.empty()) outliving_.merge(Accepted(shared));
+  ForgetOutlived();
   const bool applied = ApplySteering();
   // Clients that came until now are for whoever listens on the kernel's socket as well, at their
   // next SYN: the stack must not refuse them.
-  if (inherited) ReadTun();
+  if (!shared.empty()) ReadTun();
   return applied;
 }
 
@@ -279,12 +292,32 @@ std::set<FourTuple> Engine::Accepted(const std::set<uint16_t>& ports) const {
   return found;
 }
 
-bool Engine::ForgetOutliving() {
-  if (outliving_.empty()) return false;
+bool Engine::ForgetOutlived() {
+  if (draining_.empty() && outliving_.empty()) return false;
   std::set<uint16_t> ports;
+  for (const SteeredListener& gone : draining_) ports.insert(gone.port);
   for (const FourTuple& connection : outliving_) ports.insert(connection.local.port);
   const std::set<FourTuple> alive = Accepted(ports);
-  return std::erase_if(outliving_, [&](const auto& one) { return !alive.contains(one); }) > 0;
+  const size_t over = std::erase_if(draining_, [&](const SteeredListener& gone) {
+    return std::ranges::none_of(alive,
+                                [&](const FourTuple& one) { return one.local.port == gone.port; });
+  });
+  return std::erase_if(outliving_, [&](const auto& one) { return !alive.contains(one); }) + over >
+         0;
+}
+
+bool Engine::HandPortsOver() {
+  std::set<uint16_t> ports;
+  for (const SteeredListener& gone : draining_) {
+    const bool ours = std::ranges::any_of(listeners_, [&](const auto& entry) {
+      return entry.second->options().endpoint.port == gone.port;
+    });
+    if (!ours && KernelListensOn(gone.port)) ports.insert(gone.port);
+  }
+  if (ports.empty()) return false;
+  outliving_.merge(Accepted(ports));
+  std::erase_if(draining_, [&](const auto& gone) { return ports.contains(gone.port); });
+  return true;
 }
 
 bool Engine::ReleaseDead(uint16_t port) {
@@ -334,7 +367,8 @@ void Engine::Tick(Time now) {
   GiveMemoryBack();
   ReleaseIf([](const CapturedListener& listener) { return listener.IsDead(); });
   const bool spares_less = ForgetSpared();
-  if (ForgetOutliving() || spares_less || !steering_error_.empty()) ApplySteering();
+  const bool handed_over = HandPortsOver();
+  if (ForgetOutlived() || handed_over || spares_less || !steering_error_.empty()) ApplySteering();
   if (!Idle()) {
     idle_since_ = now;
     return;

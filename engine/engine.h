@@ -21,6 +21,7 @@
 #include "engine/tun_environment.h"
 #include "stack/host.h"
 #include "tun/kernel_connections.h"
+#include "tun/neighbours.h"
 #include "tun/port_blocks.h"
 #include "tun/steering.h"
 #include "tun/tun_device.h"
@@ -88,6 +89,7 @@ class Engine final : public LoopClient {
   bool ApplySteering();
   void ReadTun();
   void ReadUplinks();
+  void ReadNeighbours();
   void TellAddresses();
   void Tick(Time now);
   bool Idle() const;
@@ -99,8 +101,10 @@ class Engine final : public LoopClient {
   std::set<FourTuple> Accepted(const std::set<uint16_t>& ports) const;
   // True when some of `spared_` are gone.
   bool ForgetSpared();
-  // True when some of `outliving_` are done.
-  bool ForgetOutliving();
+  // True when some of `draining_` or `outliving_` are done.
+  bool ForgetOutlived();
+  // True when somebody else listens on a port of `draining_` now, and has it.
+  bool HandPortsOver();
   void ReleasePort(uint16_t port);
 
   Config config_;
@@ -113,6 +117,7 @@ class Engine final : public LoopClient {
 
   std::unique_ptr<TunDevice> tun_;
   std::unique_ptr<UplinkMonitor> uplinks_;
+  std::unique_ptr<NeighbourMonitor> neighbours_;
   std::unique_ptr<Steering> steering_;
   PortBlocks ports_;
   std::map<uint16_t, int> bound_ports_;  // how many connections use each
@@ -123,12 +128,14 @@ class Engine final : public LoopClient {
   std::unique_ptr<Host> host_;
   std::unique_ptr<Loopback> loopback_;
   std::map<uint64_t, std::unique_ptr<CapturedListener>> listeners_;
-  // Connections that go on without their listener: the kernel would reset them.
+  // Connections may go on without their listener. While nobody else listens there its port stays
+  // the engine's (the kernel would reset them, and what they join later); then these alone do.
+  std::set<SteeredListener> draining_;
   std::set<FourTuple> outliving_;
   std::set<FourTuple> spared_;
   std::deque<DeclinedListener> declined_;
   std::unique_ptr<ControlServer> server_;
-  EventCallback on_tun_, on_uplinks_;
+  EventCallback on_tun_, on_uplinks_, on_neighbours_;
   Timer tick_;
   size_t most_blocks_ = 0;  // in use at a tick since memory was last given back
   std::vector<uint8_t> packet_;

@@ -89,6 +89,11 @@ void HostImpl::RoutesChanged(Time now) {
   for (const auto& [id, connection] : connections_) connection->OnRoutes(now);
 }
 
+void HostImpl::NextHopFailed(Time now, absl::FunctionRef<bool(const FourTuple&)> through) {
+  Scope scope(this);
+  for (const auto& [id, connection] : connections_) connection->OnNextHopFailed(now, through);
+}
+
 const LocalAddress* HostImpl::FindLocal(const IpAddress& address) const {
   const auto it = std::ranges::find(addresses_, address, &LocalAddress::address);
   return it == addresses_.end() ? nullptr : &*it;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "stack/counters.h"
 #include "stack/environment.h"
 #include "stack/mptcp/connection.h"
@@ -108,6 +109,11 @@ class Host {
   virtual const std::vector<LocalAddress>& local_addresses() const = 0;
   // Environment::RouteMtu() answers otherwise than before: what led nowhere may lead somewhere now.
   virtual void RoutesChanged(Time now) = 0;
+
+  // The next hop of these connections does not answer (ARP, neighbour discovery): attempts to
+  // connect end as with ICMP's "host unreachable" (RFC 5461 3.1), as Linux does it; those that are
+  // up go on.
+  virtual void NextHopFailed(Time now, absl::FunctionRef<bool(const FourTuple&)> through) = 0;
 
   // Starts connecting. Null and an EndReason (kUnreachable ...) when it cannot even start (no
   // route, no port, limits).

@@ -41,6 +41,7 @@ class HostImpl final : public Host, public HostServices {
   Time NextTimer() const override;
   void Advance(Time now) override;
   void RoutesChanged(Time now) override;
+  void NextHopFailed(Time now, absl::FunctionRef<bool(const FourTuple&)> through) override;
   void SetLocalAddresses(Time now, std::vector<LocalAddress> addresses) override;
   const std::vector<LocalAddress>& local_addresses() const override { return addresses_; }
   Connection* Connect(Time now, const Endpoint& remote, const ConnectOptions& options,

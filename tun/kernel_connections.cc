@@ -15,21 +15,21 @@
 namespace mptcptls {
 namespace {
 
-constexpr uint32_t kAllButListening = ~(1u << TCP_LISTEN);
+constexpr uint32_t kListening = 1u << TCP_LISTEN;
 
 struct Request {
   nlmsghdr header;
   inet_diag_req_v2 diag;
 };
 
-bool Ask(int netlink, uint8_t family, uint16_t port) {
+bool Ask(int netlink, uint8_t family, uint16_t port, uint32_t states) {
   Request request{};
   request.header.nlmsg_len = sizeof request;
   request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.diag.sdiag_family = family;
   request.diag.sdiag_protocol = IPPROTO_TCP;
-  request.diag.idiag_states = kAllButListening;
+  request.diag.idiag_states = states;
   request.diag.id.idiag_sport = htons(port);
   return send(netlink, &request, sizeof request, 0) == sizeof request;
 }
@@ -53,18 +53,14 @@ Answer Read(const uint8_t* bytes, size_t size, std::set<FourTuple>* found) {
         header->nlmsg_len < NLMSG_LENGTH(sizeof(inet_diag_msg)))
       return Answer::kFailed;
     const auto* const diag = static_cast<const inet_diag_msg*>(NLMSG_DATA(header));
-    const FourTuple connection{
-        ToEndpoint(diag->idiag_family, diag->id.idiag_src, diag->id.idiag_sport),
-        ToEndpoint(diag->idiag_family, diag->id.idiag_dst, diag->id.idiag_dport)};
-    // What is only bound has no other end.
-    if (connection.remote.port != 0 && !connection.remote.address.IsLoopback())
-      found->insert(connection);
+    found->insert({ToEndpoint(diag->idiag_family, diag->id.idiag_src, diag->id.idiag_sport),
+                   ToEndpoint(diag->idiag_family, diag->id.idiag_dst, diag->id.idiag_dport)});
   }
   return Answer::kMore;
 }
 
-bool Dump(int netlink, uint8_t family, uint16_t port, std::set<FourTuple>* found) {
-  if (!Ask(netlink, family, port)) return false;
+bool Dump(int netlink, uint8_t family, uint16_t port, uint32_t states, std::set<FourTuple>* found) {
+  if (!Ask(netlink, family, port, states)) return false;
   alignas(nlmsghdr) std::array<uint8_t, 32768> bytes;
   while (true) {
     const ssize_t n = recv(netlink, bytes.data(), bytes.size(), 0);
@@ -75,15 +71,31 @@ bool Dump(int netlink, uint8_t family, uint16_t port, std::set<FourTuple>* found
   }
 }
 
-}  // namespace
-
-std::optional<std::set<FourTuple>> KernelConnectionsOn(uint16_t port) {
+std::optional<std::set<FourTuple>> SocketsOn(uint16_t port, uint32_t states) {
   const int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
   if (netlink < 0) return std::nullopt;
   std::set<FourTuple> found;
-  const bool good = Dump(netlink, AF_INET, port, &found) && Dump(netlink, AF_INET6, port, &found);
+  const bool good =
+      Dump(netlink, AF_INET, port, states, &found) && Dump(netlink, AF_INET6, port, states, &found);
   close(netlink);
   return good ? std::optional(std::move(found)) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::set<FourTuple>> KernelConnectionsOn(uint16_t port) {
+  auto found = SocketsOn(port, ~kListening);
+  if (!found) return std::nullopt;
+  // What is only bound has no other end.
+  std::erase_if(*found, [](const FourTuple& socket) {
+    return socket.remote.port == 0 || socket.remote.address.IsLoopback();
+  });
+  return found;
+}
+
+bool KernelListensOn(uint16_t port) {
+  const auto found = SocketsOn(port, kListening);
+  return found && !found->empty();
 }
 
 }  // namespace mptcptls

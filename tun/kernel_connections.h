@@ -1,5 +1,5 @@
 // The kernel's own TCP connections, which steering must leave to it where a listener was the
-// kernel's before it came to the engine.
+// kernel's before it came to the engine, and its listeners, whose clients are theirs.
 #ifndef MPTCPTLS_TUN_KERNEL_CONNECTIONS_H_
 #define MPTCPTLS_TUN_KERNEL_CONNECTIONS_H_
 
@@ -13,6 +13,10 @@ namespace mptcptls {
 // Those with this local port, half-open ones and TIME-WAITs included, but none over loopback. Of
 // this network namespace; nullopt when the kernel does not tell (sock_diag(7)).
 std::optional<std::set<FourTuple>> KernelConnectionsOn(uint16_t port);
+
+// Whether a socket of the kernel's listens on this port, on any address; false too when the kernel
+// does not tell.
+bool KernelListensOn(uint16_t port);
 
 }  // namespace mptcptls
 

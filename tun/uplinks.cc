@@ -107,25 +107,23 @@ class NetlinkMonitor : public UplinkMonitor {
   const std::vector<NextHop>& next_hops() const override { return now_.next_hops; }
 
   std::optional<uint32_t> RouteMtu(const IpAddress& local, const IpAddress& remote) const override {
-    const auto uplink = std::find_if(now_.addresses.begin(), now_.addresses.end(),
-                                     [&](const UplinkAddress& u) { return u.address == local; });
-    if (uplink == now_.addresses.end() || !uplink->running) return std::nullopt;
-    if (local.family != remote.family) return std::nullopt;
-    const NextHop* best = nullptr;
-    for (const NextHop& hop : now_.next_hops) {
-      if (hop.ifindex != uplink->ifindex && hop.ifindex != 0) continue;
-      if (!PrefixContains(hop.prefix, hop.prefix_length, remote)) continue;
-      if (best == nullptr || hop.prefix_length > best->prefix_length ||
-          (hop.prefix_length == best->prefix_length && hop.metric < best->metric))
-        best = &hop;
-    }
-    if (best == nullptr || best->ifindex == 0) return std::nullopt;
+    const UplinkAddress* const uplink = UplinkOf(local);
+    const NextHop* const best = uplink == nullptr ? nullptr : RouteOn(*uplink, remote);
+    if (best == nullptr) return std::nullopt;
     if (now_.policy_routing) {
       // A VPN's or an administrator's rules decide (ARCHITECTURE.md 8): use no way they do not.
       const std::optional<RouteLookup> chosen = dump_->Lookup(remote, &local);
       if (!chosen || chosen->ifindex != uplink->ifindex) return std::nullopt;
     }
     return std::min(uplink->mtu, best->mtu.value_or(uplink->mtu));
+  }
+
+  std::optional<Neighbour> NextHopTo(const IpAddress& local,
+                                     const IpAddress& remote) const override {
+    const UplinkAddress* const uplink = UplinkOf(local);
+    const NextHop* const best = uplink == nullptr ? nullptr : RouteOn(*uplink, remote);
+    if (best == nullptr) return std::nullopt;
+    return Neighbour{best->ifindex, best->gateway.value_or(remote)};
   }
 
   std::optional<IpAddress> PreferredSource(const IpAddress& remote) const override {
@@ -142,6 +140,27 @@ class NetlinkMonitor : public UplinkMonitor {
   bool HasPolicyRouting() const override { return now_.policy_routing; }
 
  private:
+  // Null where it cannot be used.
+  const UplinkAddress* UplinkOf(const IpAddress& local) const {
+    const auto uplink = std::find_if(now_.addresses.begin(), now_.addresses.end(),
+                                     [&](const UplinkAddress& u) { return u.address == local; });
+    return uplink == now_.addresses.end() || !uplink->running ? nullptr : &*uplink;
+  }
+
+  // The route to `remote` over this uplink; null where there is none, or one that leads nowhere.
+  const NextHop* RouteOn(const UplinkAddress& uplink, const IpAddress& remote) const {
+    if (uplink.address.family != remote.family) return nullptr;
+    const NextHop* best = nullptr;
+    for (const NextHop& hop : now_.next_hops) {
+      if (hop.ifindex != uplink.ifindex && hop.ifindex != 0) continue;
+      if (!PrefixContains(hop.prefix, hop.prefix_length, remote)) continue;
+      if (best == nullptr || hop.prefix_length > best->prefix_length ||
+          (hop.prefix_length == best->prefix_length && hop.metric < best->metric))
+        best = &hop;
+    }
+    return best == nullptr || best->ifindex == 0 ? nullptr : best;
+  }
+
   // What an event says does not matter, only that there was one: the state is read again, which
   // is right after an overrun too. True when something was there.
   bool Drain() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "stack/types.h"
+#include "tun/neighbours.h"
 
 namespace mptcptls {
 
@@ -58,6 +59,11 @@ class UplinkMonitor {
   // nullopt: no route.
   virtual std::optional<uint32_t> RouteMtu(const IpAddress& local,
                                            const IpAddress& remote) const = 0;
+
+  // Whom a packet from `local` to `remote` is handed to on that uplink, by the same rule; nullopt:
+  // no route.
+  virtual std::optional<Neighbour> NextHopTo(const IpAddress& local,
+                                             const IpAddress& remote) const = 0;
 
   // The local address the kernel itself would use towards `remote` (RTM_GETROUTE with
   // RTM_F_FIB_MATCH, no oif); nullopt when unreachable. Also used when `ip rule` has more than the

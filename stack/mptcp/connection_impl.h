@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
 #include "stack/buffer.h"
 #include "stack/mptcp/carriers.h"
 #include "stack/mptcp/connection.h"
@@ -60,6 +61,7 @@ class ConnectionImpl final : public Connection, public SubflowOwner {
   bool PortIsOurs(uint16_t local_port) const;
   void OnLocalAddresses(Time now);
   void OnRoutes(Time now);
+  void OnNextHopFailed(Time now, absl::FunctionRef<bool(const FourTuple&)> through);
   void SetObserver(ConnectionObserver* observer) { observer_ = observer; }
   // There may be memory to write into again (HostServices::AwaitMemory).
   void OnMemory(Time now);

@@ -182,6 +182,15 @@ void ConnectionImpl::OnRoutes(Time now) {
   ManagePaths(now);
 }
 
+void ConnectionImpl::OnNextHopFailed(Time now, absl::FunctionRef<bool(const FourTuple&)> through) {
+  std::vector<Subflow*> waiting;  // they may change the paths
+  for (const auto& path : paths_) {
+    if (!path->dead && path->subflow->state() == TcpState::kSynSent && through(path->tuple))
+      waiting.push_back(path->subflow.get());
+  }
+  for (Subflow* const subflow : waiting) subflow->OnNextHopFailed(now);
+}
+
 // A path whose local address is gone is gone, without a word. Where no other can take over (plain
 // TCP, no key yet) the last one waits for it to come back, as the kernel's TCP does: a cable that
 // was out for a second ends nothing.

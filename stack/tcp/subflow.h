@@ -217,6 +217,8 @@ class Subflow {
   void Input(Time now, const Segment& segment);
   // ICMP error quoting sequence number `seq` of ours; ignored unless in flight (RFC 5927).
   void OnIcmpError(Time now, const IcmpError& error);
+  // The kernel found nobody to hand our SYN to.
+  void OnNextHopFailed(Time now);
 
   // In TIME-WAIT: where a connection that `syn` opens between the same ends begins (RFC 6191);
   // nullopt: this one goes on.

@@ -49,6 +49,10 @@ void Subflow::Impl::OnIcmpError(Time now, const IcmpError& error) {
   if (error.no_route && error.seq == snd_una_) RevertBackoff(now);
 }
 
+void Subflow::Impl::OnNextHopFailed(Time now) {
+  if (state_ == TcpState::kSynSent) Finish(now, CloseReason::kUnreachable, nullptr);
+}
+
 // RFC 6069 4.2: the retransmission was lost because a link is down, not for congestion; the timer
 // is to be no longer than that needs. Reverted is one step for each such message.
 void Subflow::Impl::RevertBackoff(Time now) {

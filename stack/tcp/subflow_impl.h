@@ -62,6 +62,7 @@ class Subflow::Impl {
 
   // ---- subflow_icmp.cc
   void OnIcmpError(Time now, const IcmpError& error);
+  void OnNextHopFailed(Time now);
   void OnTooBig(Time now, const IcmpError& error);
   void RevertBackoff(Time now);
   void LearnMtu(Time now);

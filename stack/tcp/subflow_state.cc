@@ -238,6 +238,7 @@ void Subflow::Accept(Time now, const Segment& syn) { impl_->Accept(now, syn); }
 void Subflow::AcceptCookie(const Segment& syn) { impl_->AcceptCookie(syn); }
 void Subflow::Input(Time now, const Segment& segment) { impl_->Input(now, segment); }
 void Subflow::OnIcmpError(Time now, const IcmpError& error) { impl_->OnIcmpError(now, error); }
+void Subflow::OnNextHopFailed(Time now) { impl_->OnNextHopFailed(now); }
 std::optional<Seq> Subflow::IssOfNext(const Segment& syn) const { return impl_->IssOfNext(syn); }
 size_t Subflow::SendRoom(Time now, bool respect_window) const {
   return impl_->SendRoom(now, respect_window);

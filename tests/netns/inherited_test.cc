@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "tests/netns/lab.h"
@@ -141,6 +143,58 @@ TEST_F(Inheriting, ConnectionsThatOutliveTheirListenerKeepNobodyOut) {
     const auto after = Product::Status(lab_.server());
     return !after || !Outlives(*after);
   }));
+}
+
+// Closes its listener and keeps its one client, to whom it says each line again.
+constexpr char kLeaver[] = R"(
+import socket, sys
+listener = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+print("ready", flush=True)
+lines = listener.accept()[0].makefile("rw")
+listener.close()
+print("closed", flush=True)
+for line in lines: print(line, end="", file=lines, flush=True)
+)";
+constexpr char kTalker[] = R"(
+import socket, sys
+lines = socket.create_connection((sys.argv[1], int(sys.argv[2]))).makefile("rw")
+for line in sys.stdin:
+  print(line, end="", file=lines, flush=True)
+  print(lines.readline(), end="", flush=True)
+)";
+
+// While nobody else listens there the port stays the engine's: what the connection joins later
+// comes to it. Then it is another's, who is not preloaded.
+TEST_F(Inheriting, APortGoesToWhoListensThereNext) {
+  const std::string port = std::to_string(PortOf(false));
+  const auto leaver = lab_.server().Start(
+      {.argv = {"python3", "-c", kLeaver, port}, .env = Product::Environment()});
+  ASSERT_TRUE(Eventually([&] { return leaver->out() == "ready\n"; })) << leaver->err();
+  const std::string pipe = lab_.folder() + "/hold";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int hold = open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  const auto talker = lab_.client().Start(
+      {.argv = {"python3", "-u", "-c", kTalker, Server(), port}, .stdin_file = pipe});
+  const auto says = [&](const char* line, const char* all) {
+    EXPECT_EQ(write(hold, line, strlen(line)), static_cast<ssize_t>(strlen(line)));
+    EXPECT_TRUE(Eventually([&] { return talker->out() == all; })) << talker->out() << talker->err();
+  };
+  says("one\n", "one\n");
+  EXPECT_TRUE(Eventually([&] { return leaver->out() == "ready\nclosed\n"; }));
+  const auto before = Product::Status(lab_.server());
+  ASSERT_TRUE(before.has_value());
+  EXPECT_THAT(before->installed, Contains(HasSubstr("listener 0.0.0.0:" + port)));
+  EXPECT_FALSE(Outlives(*before));
+  const auto next =
+      lab_.server().Start({.argv = {"python3", "-m", "http.server", port, "-d", lab_.folder()}});
+  const CurlOptions fetch{.url = UrlOf("http", Server(), "/", PortOf(false)),
+                          .output = lab_.folder() + "/copy"};
+  EXPECT_TRUE(Eventually([&] { return RunCurl(lab_.client(), fetch).status == 0; })) << next->err();
+  says("two\n", "one\ntwo\n");
+  const auto after = Product::Status(lab_.server());
+  ASSERT_TRUE(after.has_value());
+  EXPECT_TRUE(Outlives(*after)) << after->json;
+  close(hold);
 }
 
 // MPTCPTLS_REQUIRE is for connect() and listen(): who was given a listener asked for nothing.

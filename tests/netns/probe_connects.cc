@@ -163,7 +163,7 @@ void Waiting(const Address& server) {
 // Nobody answers for the address on its link.
 void Unreachable(const Address& server) {
   const int fd = Tcp(server);
-  const int limit = 200;  // of no account: an answer comes first
+  const int limit = 5000;  // of no account: an answer comes first
   setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
   Done("connect", Connect(fd, Nobody(server)));
   SayOption(fd, SOL_SOCKET, SO_ERROR, "SO_ERROR");

@@ -195,20 +195,22 @@ TEST(SocketRow, TrafficClassIsOnTheWire) {
 }
 
 // Packets that a firewall drops in silence, and a host that is not there, of which the kernel hears
-// by ARP and we do not.
+// by ARP, and we by the kernel.
 TEST(SocketRow, NobodyAnswers) {
   const Lab lab(LabOptions{});
   lab.server().Run(
       "nft 'table inet wall { chain input { type filter hook input priority 0; tcp "
       "dport 7001 drop; }; }'");
   lab.client().SetSysctl("net.ipv4.neigh.l1.retrans_time_ms", "100");
+  lab.client().SetSysctl("net.ipv6.neigh.l1.retrans_time_ms", "100");
   const Transcript kernel = RunBoth(lab, "silence", Family::kV4, {});
   EXPECT_THAT(kernel.second, HasSubstr("connect: ETIMEDOUT"));
   EXPECT_EQ(RunBoth(lab, "silence", Family::kV4, {}, Product::Environment()), kernel);
-  EXPECT_THAT(RunBoth(lab, "unreachable", Family::kV4, {}).second,
-              HasSubstr("connect: EHOSTUNREACH"));
-  EXPECT_THAT(RunBoth(lab, "unreachable", Family::kV4, {}, Product::Environment()).second,
-              HasSubstr("connect: ETIMEDOUT"));
+  for (const Family family : {Family::kV4, Family::kV6}) {
+    const Transcript unreachable = RunBoth(lab, "unreachable", family, {});
+    EXPECT_THAT(unreachable.second, HasSubstr("connect: EHOSTUNREACH"));
+    EXPECT_EQ(RunBoth(lab, "unreachable", family, {}, Product::Environment()), unreachable);
+  }
 }
 
 }  // namespace

@@ -24,6 +24,54 @@ Event Route(Duration at, const Hop& hop, bool there) {
   return {at, [hop, there](World&) { hop.up->no_route = hop.down->no_route = !there; }};
 }
 
+// The kernel below the client says so: nobody answers for the next hop of these.
+Event NextHopFails(Duration at, std::function<bool(World&, const FourTuple&)> through) {
+  return {at, [through = std::move(through)](World& w) {
+            w.client().host().NextHopFailed(
+                w.simulator().now(), [&](const FourTuple& tuple) { return through(w, tuple); });
+          }};
+}
+
+// A host that is not there: attempts to connect go on until it is their own way of which the kernel
+// says so.
+Scenario SilentNextHop() {
+  Scenario s = Base("next_hop_that_does_not_answer_ends_a_connection_attempt", Hop(), 10);
+  s.prepare = [](World& w) { w.up(0).set_black_hole(true); };
+  s.exchanges.push_back(s.exchanges[0]);
+  s.events = {NextHopFails(3s, [](World&, const FourTuple&) { return false; }),
+              {3100ms,
+               [](World& w) {
+                 for (const size_t i : {0u, 1u})
+                   EXPECT_FALSE(w.pair(i).client->closed()) << "none of its business";
+               }},
+              NextHopFails(3200ms, [](World& w, const FourTuple& tuple) {
+                return tuple.remote == w.Target() && tuple.local.address == w.ClientAddress(0);
+              })};
+  s.expect = {.mode = {},
+              .client_end = EndReason::kUnreachable,
+              .server_end = {},
+              .subflows = {},
+              .delivered = false};
+  s.budget = 3300ms;
+  return s;
+}
+
+// A second path that leads nowhere costs the first nothing, which is up whatever the kernel says of
+// its next hop, and is joined when it leads somewhere.
+Scenario SilentNextHopOfASecondPath() {
+  Scenario s = Base("next_hop_of_a_second_path_does_not_answer", Hop(), 0);
+  s.paths.push_back(s.paths[0]);
+  s.prepare = [](World& w) { w.up(1).set_black_hole(true); };
+  s.exchanges[0].server.send_bytes = 64 * kMiB;
+  s.exchanges[0].client.ending = Ending::kShutdownAfterPeer;
+  s.events = {NextHopFails(1s, [](World&, const FourTuple&) { return true; }),
+              {1500ms, [](World& w) { w.up(1).set_black_hole(false); }}};
+  s.expect.mode = Mode::kTlsAuth;
+  s.expect.least_share = 0.2;
+  s.budget = 15s;
+  return s;
+}
+
 std::vector<Scenario> ErrorCatalogue() {
   std::vector<Scenario> all;
   const Expectation fails = {
@@ -63,6 +111,8 @@ std::vector<Scenario> ErrorCatalogue() {
   ends.expect.client_end = ends.expect.server_end = EndReason::kUnreachable;
   ends.budget = 1400s;
   all.push_back(ends);
+  all.push_back(SilentNextHop());
+  all.push_back(SilentNextHopOfASecondPath());
   return all;
 }
 
