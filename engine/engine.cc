@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "engine/control_verbs.h"
@@ -15,6 +16,7 @@ constexpr int kPacketsPerBatch = 64;
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr size_t kMaxDeclined = 64;
 constexpr size_t kMaxSpared = 4096;
+constexpr int kMostBatches = 64;      // of packets that wait when a listener is given back
 constexpr size_t kManyBlocks = 1024;  // 64 MiB
 constexpr char kTunName[] = "mptcptls%d";
 
@@ -35,6 +37,28 @@ HostConfig ToHostConfig(const Config& config, bool segmentation) {
   host.max_orphans = config.max_orphans;
   host.max_time_waits = config.max_time_waits;
   return host;
+}
+
+template <typename SteeredListeners>
+std::set<uint16_t> PortsOf(const SteeredListeners& listeners) {
+  std::set<uint16_t> ports;
+  for (const SteeredListener& listener : listeners) ports.insert(listener.port);
+  return ports;
+}
+
+// Whether a packet could be for both. An unspecified IPv6 address is IPv4's as well.
+bool Meet(const Endpoint& one, const SteeredListener& other) {
+  const bool any = one.address.IsUnspecified();
+  const bool family =
+      one.address.family == other.address.family || (any && one.address.family == Family::kV6);
+  return one.port == other.port &&
+         (one.address == other.address || (family && (any || other.address.IsUnspecified())));
+}
+
+bool KernelListens(const SteeredListener& where) {
+  return std::ranges::any_of(KernelListenersOn(where.port), [&](const Endpoint& listener) {
+    return !listener.address.IsLoopback() && Meet(listener, where);
+  });
 }
 
 }  // namespace
@@ -116,14 +140,14 @@ void Engine::Stop() {
 
 // ---- The wire
 
-void Engine::ReadTun() {
+bool Engine::ReadTun() {
   for (int i = 0; i < kPacketsPerBatch; ++i) {
     Offload offload;
     const ssize_t length = tun_->Read(packet_.data(), packet_.size(), &offload);
     if (length <= 0) {
       if (length < 0)
         spdlog::warn("reading the TUN device: {}", strerror(static_cast<int>(-length)));
-      return;
+      return false;
     }
     if (!dumps_.empty()) {
       const iovec piece{packet_.data(), static_cast<size_t>(length)};
@@ -133,6 +157,7 @@ void Engine::ReadTun() {
     host_->Input(loop_->now(), ByteSpan(packet_.data(), static_cast<size_t>(length)),
                  offload.partial_checksum || offload.checksum_valid);
   }
+  return true;
 }
 
 void Engine::ReadUplinks() {
@@ -263,20 +288,28 @@ bool Engine::ReleaseIf(Predicate dead) {
     it = listeners_.erase(it);
   }
   if (released.empty()) return false;
-  std::set<uint16_t> shared;  // with who gave the program its listener
+  std::vector<SteeredListener> inherited;
   for (const auto& listener : released) {
-    const CapturedListener::Options& options = listener->options();
-    if (options.inherited)
-      shared.insert(options.endpoint.port);
+    const auto steered = listener->Steered();
+    if (listener->options().inherited)
+      inherited.insert(inherited.end(), steered.begin(), steered.end());
     else
-      for (const SteeredListener& steered : listener->Steered()) draining_.insert(steered);
+      draining_.insert(steered.begin(), steered.end());
   }
-  if (!shared.empty()) outliving_.merge(Accepted(shared));
+  outliving_.merge(Accepted(PortsOf(inherited)));
   ForgetOutlived();
-  const bool applied = ApplySteering();
+  bool applied = ApplySteering();
+  if (inherited.empty()) return applied;
   // Clients that came until now are for whoever listens on the kernel's socket as well, at their
   // next SYN: the stack must not refuse them.
-  if (!shared.empty()) ReadTun();
+  for (int i = 0; i < kMostBatches && ReadTun(); ++i) {
+  }
+  released.clear();
+  // Where nobody does, it was given away for good.
+  const size_t before = draining_.size();
+  std::ranges::copy_if(inherited, std::inserter(draining_, draining_.end()),
+                       [](const auto& steered) { return !KernelListens(steered); });
+  if (draining_.size() > before) applied = ApplySteering();
   return applied;
 }
 
@@ -294,8 +327,7 @@ std::set<FourTuple> Engine::Accepted(const std::set<uint16_t>& ports) const {
 
 bool Engine::ForgetOutlived() {
   if (draining_.empty() && outliving_.empty()) return false;
-  std::set<uint16_t> ports;
-  for (const SteeredListener& gone : draining_) ports.insert(gone.port);
+  std::set<uint16_t> ports = PortsOf(draining_);
   for (const FourTuple& connection : outliving_) ports.insert(connection.local.port);
   const std::set<FourTuple> alive = Accepted(ports);
   const size_t over = std::erase_if(draining_, [&](const SteeredListener& gone) {
@@ -307,16 +339,19 @@ bool Engine::ForgetOutlived() {
 }
 
 bool Engine::HandPortsOver() {
-  std::set<uint16_t> ports;
+  std::vector<SteeredListener> theirs;
   for (const SteeredListener& gone : draining_) {
     const bool ours = std::ranges::any_of(listeners_, [&](const auto& entry) {
-      return entry.second->options().endpoint.port == gone.port;
+      const auto steered = entry.second->Steered();
+      return std::ranges::any_of(steered, [&](const auto& one) {
+        return Meet({one.address, one.port}, gone);
+      });
     });
-    if (!ours && KernelListensOn(gone.port)) ports.insert(gone.port);
+    if (!ours && KernelListens(gone)) theirs.push_back(gone);
   }
-  if (ports.empty()) return false;
-  outliving_.merge(Accepted(ports));
-  std::erase_if(draining_, [&](const auto& gone) { return ports.contains(gone.port); });
+  if (theirs.empty()) return false;
+  outliving_.merge(Accepted(PortsOf(theirs)));
+  for (const SteeredListener& gone : theirs) draining_.erase(gone);
   return true;
 }
 

@@ -87,7 +87,7 @@ class Engine final : public LoopClient {
   Engine(Config config, EventLoop* loop);
   bool SetUp(std::string* error);
   bool ApplySteering();
-  void ReadTun();
+  bool ReadTun();  // a batch of packets; false when there are no more
   void ReadUplinks();
   void ReadNeighbours();
   void TellAddresses();

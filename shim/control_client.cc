@@ -159,13 +159,14 @@ int AskResult(uint64_t id) {
   return Ask(&request, sizeof request, -1, &reply) ? reply.error : -1;
 }
 
-void TellOption(int fd, int level, int name, const void* value, socklen_t length) {
+bool TellOption(int fd, int level, int name, const void* value, socklen_t length) {
   const ErrnoKeeper keeper;
   const auto request = MakeOption(control::Verb::kSetOption, level, name, value, length);
   const int engine = OpenEngine(WhenAbsent::kGiveUp);
-  if (engine < 0) return;
-  SendMessage(engine, &request, sizeof request, fd, false);
+  if (engine < 0) return false;
+  const bool said = SendMessage(engine, &request, sizeof request, fd, false);
   close(engine);
+  return said;
 }
 
 int AskOption(control::Verb verb, int fd, int level, int name, void* value, socklen_t* length) {

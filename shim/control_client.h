@@ -38,8 +38,8 @@ int AskResult(uint64_t id);
 int AskOption(control::Verb verb, int fd, int level, int name, void* value, socklen_t* length);
 
 // kSetOption without waiting for the answer: for what may take effect a moment later. Whatever is
-// asked next is asked after it.
-void TellOption(int fd, int level, int name, const void* value, socklen_t length);
+// asked next is asked after it. False when it could not be said.
+bool TellOption(int fd, int level, int name, const void* value, socklen_t length);
 
 // Fills comm of this process, as /proc/PID/comm has it.
 void ProgramName(char (&name)[32]);

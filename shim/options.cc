@@ -138,10 +138,9 @@ int SetQuickAck(int fd, const void* value, socklen_t length) {
 }
 
 // Servers ask for TCP_NODELAY and TCP_CORK again and again (nginx around each answer, dovecot
-// around each write): the engine is told when they change. Only for the beginning of a TCP_CORK its
-// answer is waited for, so that what is written next is held back; any other change lets bytes
-// leave, and may do so a moment later. What sends at once, sends what MSG_MORE held too, also when
-// nothing changes.
+// around each write): the engine is told when they change. Where bytes are to be held back from now
+// on its answer is waited for; where they are let go, they may go a moment later. What sends at
+// once, sends what MSG_MORE held too, also when nothing changes.
 int SetAtEngine(int fd, int level, int option, const void* value, socklen_t length) {
   if (level == IPPROTO_TCP && (option == TCP_NODELAY || option == TCP_CORK)) {
     int number = 0;
@@ -149,15 +148,14 @@ int SetAtEngine(int fd, int level, int option, const void* value, socklen_t leng
     memcpy(&number, value, sizeof number);
     Notes notes = ReadNotes(fd);
     bool& noted = option == TCP_NODELAY ? notes.no_delay : notes.cork;
-    const bool flushes = notes.more && (option == TCP_NODELAY) == (number != 0);
+    const bool lets_go = (option == TCP_NODELAY) == (number != 0);
+    const bool flushes = notes.more && lets_go;
     if (noted == (number != 0) && !flushes) return 0;
     noted = number != 0;
     WriteNotes(fd, notes);
     // Where nobody answers there is no connection any more that it could matter to.
-    if (option == TCP_CORK && number != 0)
+    if (!lets_go || flushes || !TellOption(fd, level, option, value, length))
       AskOption(control::Verb::kSetOption, fd, level, option, const_cast<void*>(value), &length);
-    else
-      TellOption(fd, level, option, value, length);
     return 0;
   }
   if (level == IPPROTO_TCP && option == TCP_QUICKACK) return SetQuickAck(fd, value, length);

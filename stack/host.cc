@@ -204,9 +204,14 @@ std::optional<uint16_t> HostImpl::TakePort(const IpAddress& local, const Endpoin
   const auto random = LoadBig<uint32_t>(bytes.data());
   std::span<const uint16_t> ports = environment_->SourcePorts(false);
   if (const auto port = source_ports_.Next(destination, ports, random, taken)) return port;
+  // Where there were no more the last time, asking again costs more than a longer search.
+  if (!more_ports_) {
+    if (const auto port = SourcePorts::Any(ports, taken)) return port;
+  }
   const size_t before = ports.size();
   ports = environment_->SourcePorts(true);
-  if (ports.size() > before) source_ports_.Continue(destination, before);
+  more_ports_ = ports.size() > before;
+  if (more_ports_) source_ports_.Continue(destination, before);
   const auto port = source_ports_.Next(destination, ports, random, taken);
   return port ? port : SourcePorts::Any(ports, taken);
 }

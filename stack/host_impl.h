@@ -132,6 +132,7 @@ class HostImpl final : public Host, public HostServices {
   FastCloseMemory fast_closes_;
   IsnGenerator isns_;
   SourcePorts source_ports_;
+  bool more_ports_ = true;  // the environment had some, when it was asked last
   std::vector<LocalAddress> addresses_;
   Listeners listeners_;
   absl::flat_hash_map<FourTuple, Subflow*> subflows_;        // looked up, never walked

@@ -93,9 +93,12 @@ std::optional<std::set<FourTuple>> KernelConnectionsOn(uint16_t port) {
   return found;
 }
 
-bool KernelListensOn(uint16_t port) {
-  const auto found = SocketsOn(port, kListening);
-  return found && !found->empty();
+std::vector<Endpoint> KernelListenersOn(uint16_t port) {
+  std::vector<Endpoint> listeners;
+  if (const auto found = SocketsOn(port, kListening)) {
+    for (const FourTuple& socket : *found) listeners.push_back(socket.local);
+  }
+  return listeners;
 }
 
 }  // namespace mptcptls

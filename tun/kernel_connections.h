@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "stack/types.h"
 
@@ -14,9 +15,8 @@ namespace mptcptls {
 // this network namespace; nullopt when the kernel does not tell (sock_diag(7)).
 std::optional<std::set<FourTuple>> KernelConnectionsOn(uint16_t port);
 
-// Whether a socket of the kernel's listens on this port, on any address; false too when the kernel
-// does not tell.
-bool KernelListensOn(uint16_t port);
+// Where sockets of the kernel's listen on this port; nothing when the kernel does not tell.
+std::vector<Endpoint> KernelListenersOn(uint16_t port);
 
 }  // namespace mptcptls
 

@@ -91,8 +91,8 @@ std::string ConnectionText(const FourTuple& connection) {
 // The sets that hold ports: all that changes when the engine reserves a block or a program listens.
 //   taken4/taken6: ports taken on every uplink address: source ports and wildcard listeners
 //   listen4/listen6: address and port of listeners bound to one address
-//   single4/single6: connections of ports that nobody listens on any more
-//   quoted4/quoted6: ports that an ICMP error may quote as ours (all these, without addresses)
+//   single4/single6: connections of ports where another program listens, or nobody
+//   quoted4/quoted6: ports that an ICMP error may quote as ours (those of the former two)
 using PortSets = std::map<std::string, Elements>;
 
 PortSets MakePortSets(const State& state) {
@@ -120,7 +120,6 @@ PortSets MakePortSets(const State& state) {
     for (const FourTuple& connection : state.taken) {
       if (connection.local.address.family != family) continue;
       single.insert(ConnectionText(connection));
-      quoted.push_back({connection.local.port, connection.local.port});
     }
     sets[absl::StrCat("taken", std::string(1, Digit(family)))] = Merged(std::move(taken));
     sets[absl::StrCat("quoted", std::string(1, Digit(family)))] = Merged(std::move(quoted));
@@ -324,7 +323,9 @@ class NftSteering : public Steering {
         ChangeElements(&script, "add", name, Without(elements, old));
       }
     }
-    return script.empty() || nft_->Run(script, error);
+    if (script.empty() || nft_->Run(script, error)) return true;
+    stale_ = true;  // whatever became of it, the next Apply() builds all of it anew
+    return false;
   }
 
   void ChangeElements(std::string* script, const char* verb, const std::string& set,
@@ -340,7 +341,7 @@ class NftSteering : public Steering {
   State state_;
   std::set<FourTuple> spared_, taken_;  // from the next Apply() on
   bool installed_ = false;
-  bool stale_ = false;  // the last rebuild failed
+  bool stale_ = false;  // the last change failed
 };
 
 std::vector<std::string> NftSteering::Describe() const {

@@ -49,8 +49,8 @@ class Steering {
   // change.
   virtual void Spare(std::set<FourTuple> connections) = 0;
 
-  // From the next Apply() on these are steered, though nobody listens on their ports: connections
-  // that outlive their listener. Whoever listens there next has all other packets.
+  // From the next Apply() on these are steered, though their port is not: connections that outlive
+  // their listener. Whoever listens there next has all other packets, and all ICMP errors.
   virtual void Take(std::set<FourTuple> connections) = 0;
 
   // What stands on the host now, one line each, for `mptcptls status`.

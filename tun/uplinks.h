@@ -60,8 +60,7 @@ class UplinkMonitor {
   virtual std::optional<uint32_t> RouteMtu(const IpAddress& local,
                                            const IpAddress& remote) const = 0;
 
-  // Whom a packet from `local` to `remote` is handed to on that uplink, by the same rule; nullopt:
-  // no route.
+  // Whom a packet from `local` to `remote` is handed to on that uplink; nullopt: no route.
   virtual std::optional<Neighbour> NextHopTo(const IpAddress& local,
                                              const IpAddress& remote) const = 0;
 

@@ -135,7 +135,7 @@ TEST_F(Inheriting, ConnectionsThatOutliveTheirListenerKeepNobodyOut) {
   ASSERT_TRUE(Ended(1)) << activator_->out() << activator_->err();
   const auto before = Product::Status(lab_.server());
   ASSERT_TRUE(before.has_value());
-  EXPECT_TRUE(Outlives(*before)) << before->json;
+  EXPECT_TRUE(Outlives(*before)) << before->json;  // it closed its listener, and was waited for
   Fetch(0, false);
   EXPECT_EQ(NewestMode(), "tcp");
   close(hold);

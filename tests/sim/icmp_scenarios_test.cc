@@ -64,7 +64,17 @@ Scenario SilentNextHopOfASecondPath() {
   s.prepare = [](World& w) { w.up(1).set_black_hole(true); };
   s.exchanges[0].server.send_bytes = 64 * kMiB;
   s.exchanges[0].client.ending = Ending::kShutdownAfterPeer;
-  s.events = {NextHopFails(1s, [](World&, const FourTuple&) { return true; }),
+  const auto second = [](World& w, bool tried) {
+    const auto info = w.pair(0).client->connection()->Info(w.simulator().now());
+    ASSERT_EQ(info.subflows.size(), tried ? 2u : 1u) << "its SYN is not sent again";
+    if (tried) {
+      EXPECT_EQ(info.subflows[1].tuple.local.address, w.ClientAddress(1));
+    }
+    EXPECT_EQ(info.unused_paths.size(), tried ? 0u : 1u) << "back-off";
+  };
+  s.events = {{890ms, [second](World& w) { second(w, true); }},
+              NextHopFails(900ms, [](World&, const FourTuple&) { return true; }),
+              {910ms, [second](World& w) { second(w, false); }},
               {1500ms, [](World& w) { w.up(1).set_black_hole(false); }}};
   s.expect.mode = Mode::kTlsAuth;
   s.expect.least_share = 0.2;
