@@ -9,8 +9,10 @@ source "$(dirname "$0")/common.sh"
 
 # The ctest labels that need no root.
 PORTABLE='^(unit|sim|race)$'
-# Simulations of hundreds of megabytes: minutes under sanitizers, which the others exercise as well.
-LONG='shrinks_and_grows_back|a_hundred_slow_connections|Recovery\.Re(transmissions|ordering)'
+# What takes minutes under sanitizers, and is exercised by others as well: simulations of hundreds of
+# megabytes, and each scenario over IPv4 where it has been run over IPv6 (unit tests and random seeds
+# have both).
+LONG='shrinks_and_grows_back|a_hundred_slow_connections|Recovery\.Re(transmissions|ordering)|_v4( |$)'
 # Those that need it.
 NAMESPACES='^netns$'
 
