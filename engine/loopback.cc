@@ -22,8 +22,8 @@ HostConfig OnePath(HostConfig config) {
 
 }  // namespace
 
-Loopback::Loopback(HostConfig config, Environment* outer, Dumps* dumps)
-    : outer_(outer), dumps_(dumps), host_(Host::Create(OnePath(std::move(config)), this)) {}
+Loopback::Loopback(const HostConfig& config, Environment* outer, Dumps* dumps)
+    : outer_(outer), dumps_(dumps), host_(Host::Create(OnePath(config), this)) {}
 
 bool Loopback::Admit(Time now, const Endpoint& remote, ConnectOptions* options) {
   if (!host_->Listens(remote)) return false;

@@ -22,7 +22,7 @@ class Loopback final : public Environment {
 
   // `outer` gives ports, randomness and the host's choice of source addresses; it and `dumps`
   // outlive this.
-  Loopback(HostConfig config, Environment* outer, Dumps* dumps);
+  Loopback(const HostConfig& config, Environment* outer, Dumps* dumps);
 
   Host* host() const { return host_.get(); }
 
